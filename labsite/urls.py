@@ -1,0 +1,6 @@
+from django.urls import include, path
+
+urlpatterns = [
+    path("lab/", include("netcontrol.urls")),
+    path("", include("lessons.urls")),
+]

@@ -1,0 +1,166 @@
+"""Machines, sandboxes, hosts, commands: what exists, in which state, and the rules of changing it.
+
+Must not know: lessons, HTTP, Docker. A row says what should be; engine/ makes it so; pool.py compares the two.
+"""
+import uuid
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+
+class LabError(Exception):
+    """Anything the lab has to tell a person: what happened, and what to do. Caught once, in the view or the consumer.
+
+    code is stable and for programs (`no_sandbox`), the two sentences are for people.
+    """
+
+    def __init__(self, code: str, message: str, what_to_do: str):
+        super().__init__(f"{message} {what_to_do}")
+        self.code, self.message, self.what_to_do = code, message, what_to_do
+
+    def as_event(self) -> dict[str, str]:
+        return {"type": "error", "code": self.code, "message": self.message, "what_to_do": self.what_to_do}
+
+
+class Machine(models.Model):
+    """A computer that runs an engine and a worker. Its row is made by the worker that starts there."""
+
+    name = models.CharField(max_length=255, unique=True)
+    capacity = models.PositiveIntegerField(help_text="sandboxes that fit, pooled ones included")
+    seen_at = models.DateTimeField(default=timezone.now)
+
+
+class Sandbox(models.Model):
+    """One student's private lab.
+
+    booting -> ready -> claimed -> ended: the way of a pooled sandbox. booting -> claimed is the same for a student who
+    waits. booting -> failed when it did not come up. A row in `ended` or `failed` holds nothing on the machine, or
+    `gone_at` is empty and the reaper is still to remove what it holds.
+    """
+
+    class State(models.TextChoices):
+        BOOTING = "booting"
+        READY = "ready"
+        CLAIMED = "claimed"
+        ENDED = "ended"
+        FAILED = "failed"
+
+    LIVE = (State.BOOTING, State.READY, State.CLAIMED)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    machine = models.ForeignKey(Machine, on_delete=models.CASCADE, related_name="sandboxes")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="sandboxes")
+    state = models.CharField(max_length=8, choices=State, default=State.BOOTING)
+    layout = models.CharField(max_length=64, default="lab", help_text="names of its hosts, joined by commas")
+    wire = models.PositiveIntegerField(help_text="which /28 of the machine's address pool")
+    boot = models.JSONField(default=dict, help_text="seconds from the start to each part: {'lab': {'systemd': 0.43, …}}")
+    why = models.CharField(max_length=500, blank=True, help_text="why it ended or failed, a sentence for the student")
+    created_at = models.DateTimeField(default=timezone.now)
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    active_at = models.DateTimeField(null=True, blank=True, help_text="when its student last did something, reading included")
+    ends_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    gone_at = models.DateTimeField(null=True, blank=True, help_text="when the machine held nothing of it any more")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["owner"], condition=Q(state="claimed"), name="one_sandbox_a_student"),
+            models.UniqueConstraint(fields=["machine", "wire"], condition=Q(gone_at=None), name="one_sandbox_a_wire"),
+        ]
+        indexes = [models.Index(fields=["state", "layout", "created_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.pk.hex[:8]} ({self.state})"
+
+    @property
+    def host_names(self) -> list[str]:
+        return self.layout.split(",")
+
+    @classmethod
+    def of(cls, owner) -> "Sandbox | None":
+        """The sandbox that this student has now."""
+        return cls.objects.filter(owner=owner, state=cls.State.CLAIMED).first()
+
+    @classmethod
+    def claim(cls, owner, layout: str = "lab") -> "Sandbox | None":
+        """Give the oldest ready sandbox to this student: one atomic update. None when none is ready."""
+        now = timezone.now()
+        oldest = cls.objects.filter(state=cls.State.READY, layout=layout).order_by("created_at").values("pk")[:1]
+        while True:
+            pk = oldest.values_list("pk", flat=True).first()
+            if pk is None:
+                return None
+            won = cls.objects.filter(pk=pk, state=cls.State.READY).update(
+                state=cls.State.CLAIMED, owner=owner, claimed_at=now, active_at=now, ends_at=now + timedelta(minutes=settings.SANDBOX_MINUTES)
+            )
+            if won:
+                Waiting.objects.filter(owner=owner).delete()
+                return cls.objects.get(pk=pk)
+
+    def extend(self) -> None:
+        """Another SANDBOX_MINUTES from now, up to SANDBOX_LONGEST_MINUTES from the claim. Raises LabError at that end."""
+        assert self.claimed_at and self.ends_at
+        longest = self.claimed_at + timedelta(minutes=settings.SANDBOX_LONGEST_MINUTES)
+        until = min(timezone.now() + timedelta(minutes=settings.SANDBOX_MINUTES), longest)
+        if until <= self.ends_at:
+            raise LabError(
+                "longest",
+                f"This lab cannot be extended past {timezone.localtime(self.ends_at):%H:%M}.",
+                "Start a fresh one when it ends: your progress and the list of your commands stay.",
+            )
+        type(self).objects.filter(pk=self.pk, state=self.State.CLAIMED).update(ends_at=until, active_at=timezone.now())
+        self.ends_at = until
+
+    def end(self, why: str, state: str = State.ENDED) -> bool:
+        """Say that it is over. The reaper removes what it holds. False when somebody else ended it first."""
+        return bool(
+            type(self).objects.filter(pk=self.pk, state__in=self.LIVE).update(state=state, why=why[:500], ended_at=timezone.now())
+        )
+
+
+class Host(models.Model):
+    """One Linux host of a sandbox: one container of the engine, one address on the wire."""
+
+    sandbox = models.ForeignKey(Sandbox, on_delete=models.CASCADE, related_name="hosts")
+    name = models.CharField(max_length=32)
+    address = models.GenericIPAddressField()
+    container_id = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["sandbox", "name"], name="one_host_a_name")]
+
+
+class Waiting(models.Model):
+    """A student in line for a sandbox. The line is served in the order of `since`; closing the page keeps the place."""
+
+    owner = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="waiting")
+    layout = models.CharField(max_length=64, default="lab")
+    since = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["since", "pk"]
+
+    @property
+    def place(self) -> int:
+        """1 for the next to be served."""
+        return Waiting.objects.filter(Q(since__lt=self.since) | Q(since=self.since, pk__lte=self.pk)).count()
+
+
+class Command(models.Model):
+    """One command line that ran, or runs, in a shell of a host: typed, or started by a Run button (`block`)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    sandbox = models.ForeignKey(Sandbox, on_delete=models.CASCADE, related_name="commands")
+    host = models.CharField(max_length=32)
+    shell = models.CharField(max_length=32)
+    block = models.CharField(max_length=64, blank=True, help_text="the page's name for the Run block, if one started it")
+    text = models.TextField()
+    started_at = models.DateTimeField()
+    exit_code = models.IntegerField(null=True, blank=True)
+    duration_ms = models.FloatField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["sandbox", "started_at"])]
