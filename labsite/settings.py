@@ -116,6 +116,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "netcontrol.middleware.LabErrorMiddleware",
 ]
 AUTH_USER_MODEL = "lessons.Student"
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 90  # a guest's only key to the work they did

@@ -6,23 +6,11 @@ import uuid
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import models, transaction
-from django.db.models import F, Q
+from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
-
-class LabError(Exception):
-    """Anything the lab has to tell a person: what happened, and what to do. Caught once, in the view or the consumer.
-
-    code is stable and for programs (`no_sandbox`), the two sentences are for people.
-    """
-
-    def __init__(self, code: str, message: str, what_to_do: str):
-        super().__init__(f"{message} {what_to_do}")
-        self.code, self.message, self.what_to_do = code, message, what_to_do
-
-    def as_event(self) -> dict[str, str]:
-        return {"type": "error", "code": self.code, "message": self.message, "what_to_do": self.what_to_do}
+from netcontrol.errors import LabError
 
 
 class Machine(models.Model):
@@ -30,6 +18,7 @@ class Machine(models.Model):
 
     name = models.CharField(max_length=255, unique=True)
     capacity = models.PositiveIntegerField(help_text="sandboxes that fit, pooled ones included")
+    wires = models.PositiveIntegerField(help_text="/28s in its address pool")
     seen_at = models.DateTimeField(default=timezone.now)
 
 

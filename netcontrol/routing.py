@@ -1,1 +1,5 @@
-websocket_urlpatterns: list = []
+from django.urls import path
+
+from netcontrol.consumers import LabConsumer
+
+websocket_urlpatterns = [path("ws/lab/", LabConsumer.as_asgi())]

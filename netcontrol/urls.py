@@ -1,4 +1,11 @@
 from django.urls import path
 
+from netcontrol import views
+
 app_name = "netcontrol"
-urlpatterns: list = []
+urlpatterns = [
+    path("reset", views.reset, name="reset"),
+    path("end", views.end, name="end"),
+    path("state", views.state, name="state"),
+    path("health", views.health, name="health"),
+]

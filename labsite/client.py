@@ -1,0 +1,158 @@
+"""A guest student without a browser: the page's HTTP and WebSocket, spoken from Python. Used by `./lab try`, the benchmarks
+and the tests. Must not know the database, Redis or the engine: it sees what a browser sees.
+"""
+import json
+import struct
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from netcontrol.errors import LabError
+
+Event = dict[str, Any]
+
+
+@dataclass
+class Guest:
+    """One guest with one lab. Use as a context manager: leaving it ends the lab."""
+
+    base: str  # http://127.0.0.1:8000
+    lesson: str
+    keep: bool = False
+    http: requests.Session = field(default_factory=requests.Session)
+    socket: Any = None
+    drawn: dict[str, int] = field(default_factory=dict)  # shell: offset after the last byte seen
+
+    def __enter__(self) -> "Guest":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.hang_up()
+        if not self.keep:
+            try:
+                self.post("/lab/end")
+            except (LabError, requests.RequestException):
+                pass
+
+    # HTTP
+
+    def get(self, path: str) -> requests.Response:
+        try:
+            return self.http.get(self.base + path, timeout=10)
+        except requests.RequestException as down:
+            raise LabError("no_web", f"Nothing answers at {self.base}.", "Start the lab first: ./lab up --detach") from down
+
+    def post(self, path: str) -> Event:
+        headers = {"Accept": "application/json", "Referer": self.base + "/", "X-CSRFToken": self.http.cookies.get("csrftoken", "")}
+        try:
+            answer = self.http.post(self.base + path, headers=headers, timeout=20, allow_redirects=False)
+        except requests.RequestException as down:
+            raise LabError("no_web", f"Nothing answers at {self.base}.", "Start the lab first: ./lab up --detach") from down
+        try:
+            body = answer.json()
+        except ValueError:
+            body = {}
+        if answer.status_code >= 400:
+            raise LabError(body.get("code", "http"), body.get("message", f"The lab answered {answer.status_code}."), body.get("what_to_do", "See var/log/web.log."))
+        return body
+
+    def start(self) -> Event:
+        """Press Start on the lesson. Raises LabError when the lesson is not there."""
+        page = self.get(f"/lessons/{self.lesson}/")
+        if page.status_code == 404:
+            raise LabError("no_lesson", f"There is no lesson {self.lesson!r}.", "See the ones there are: ./lab lessons list", status=404)
+        return self.post(f"/lessons/{self.lesson}/start")
+
+    # The WebSocket
+
+    def dial(self) -> None:
+        cookies = "; ".join(f"{c.name}={c.value}" for c in self.http.cookies)
+        self.socket = connect(
+            self.base.replace("http", "ws", 1) + "/ws/lab/", origin=self.base, additional_headers={"Cookie": cookies}, compression=None, max_size=2**21, open_timeout=10, close_timeout=2
+        )
+        self.send(type="hello", since=self.drawn)
+
+    def hang_up(self) -> None:
+        if self.socket:
+            self.socket.close()
+            self.socket = None
+
+    def send(self, **message: Any) -> None:
+        self.socket.send(json.dumps(message))
+
+    def events(self, seconds: float) -> Iterator[Event]:
+        """What the server sends, until `seconds` are over (TimeoutError). Output comes as `shell.output` with bytes in `data`, each byte once."""
+        until = time.monotonic() + seconds
+        while True:
+            frame = self.socket.recv(timeout=max(0.0, until - time.monotonic()))
+            if isinstance(frame, str):
+                yield json.loads(frame)
+                continue
+            n = frame[1]
+            shell, (offset,), data = frame[2 : 2 + n].decode(), struct.unpack(">Q", frame[2 + n : 10 + n]), frame[10 + n :]
+            seen = self.drawn.get(shell, 0)
+            if offset + len(data) > seen:
+                self.drawn[shell] = offset + len(data)
+                self.send(type="shell.ack", shell=shell, offset=offset + len(data))
+                yield {"type": "shell.output", "shell": shell, "offset": max(offset, seen), "data": data[max(0, seen - offset) :]}
+
+    def until(self, kind: str, seconds: float, **fields: Any) -> Event:
+        """The next event of this kind with these fields. Raises LabError on an `error` event, TimeoutError when it does not come."""
+        for event in self.events(seconds):
+            if event["type"] == kind and all(event.get(k) == v for k, v in fields.items()):
+                return event
+            if event["type"] == "error" and kind != "error":
+                raise LabError(event["code"], event["message"], event["what_to_do"])
+        raise TimeoutError
+
+    def lab(self, seconds: float = 120, say=lambda state: None) -> Event:
+        """Dial, and wait until the lab is there. `say` gets every state on the way. Returns the `sandbox.state` with it."""
+        if not self.socket:
+            self.dial()
+        for event in self.events(seconds):
+            if event["type"] == "error":
+                raise LabError(event["code"], event["message"], event["what_to_do"])
+            if event["type"] == "sandbox.state":
+                if event["state"] == "claimed":
+                    return event
+                if event["state"] == "failed":
+                    raise LabError("failed", event["why"] or "The lab did not start.", "Try again.")
+                say(event)
+        raise TimeoutError
+
+    def open(self, shell: str, host: str, cols: int = 80, rows: int = 24, seconds: float = 20) -> Event:
+        self.send(type="shell.open", shell=shell, host=host, cols=cols, rows=rows)
+        return self.until("shell.opened", seconds, shell=shell)
+
+    def prompt(self, shell: str, seconds: float = 20) -> None:
+        """Wait until bash has printed its prompt."""
+        seen = b""
+        for event in self.events(seconds):
+            if event["type"] == "shell.output" and event["shell"] == shell:
+                seen += event["data"]
+                if b"# " in seen[-64:]:
+                    return
+
+    def run(self, shell: str, text: str, block: str = "try", seconds: float = 3600) -> Iterator[Event]:
+        """Press Run: yields `command.started`, the output of the command, and at last `command.finished`."""
+        self.send(type="run", shell=shell, block=block, text=text)
+        started = None
+        for event in self.events(seconds):
+            if event["type"] == "error":
+                raise LabError(event["code"], event["message"], event["what_to_do"])
+            if event["type"] == "command.started" and event["shell"] == shell and event["block"] == block:
+                started = event["id"]
+                yield event
+            elif started and event["type"] == "shell.output" and event["shell"] == shell:
+                yield event
+            elif started and event["type"] == "command.finished" and event["id"] == started:
+                yield event
+                return
+
+
+__all__ = ["ConnectionClosed", "Event", "Guest"]

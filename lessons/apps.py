@@ -1,0 +1,11 @@
+from django.apps import AppConfig
+from django.core import checks
+
+
+class LessonsConfig(AppConfig):
+    name = "lessons"
+
+    def ready(self) -> None:
+        from lessons.checks import lessons_are_sound
+
+        checks.register(lessons_are_sound)

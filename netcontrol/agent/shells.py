@@ -1,0 +1,321 @@
+"""One terminal: a PTY with bash, its output by offset, and the commands that ran in it, typed or started by a Run.
+
+A command begins at the mark that bash prints before it executes one, and ends at the mark of the next prompt. So a Run of
+several lines is one command, and a nested shell, `su` or `docker exec -it` is running until it ends. A shell that no
+longer speaks in marks (`exec bash`, a student who took them out) is recognised by the terminal itself: see `look`.
+Must not know: connections. It tells `Shell.events` what happened, and whoever sends takes it from there.
+"""
+import errno
+import fcntl
+import os
+import select
+import termios
+import time
+from collections import deque
+from struct import pack
+
+from .marks import Marks, unescape
+from .protocol import MAX_TEXT, RING, WINDOW
+from .ring import Ring
+
+MAX_INPUT = 256 * 1024  # waiting for a program that does not read
+MAX_EVENTS = 256  # kept for a worker that comes back
+TIOCSIG = 0x40045436  # of a pseudo-terminal's master: send a signal to the foreground
+SIGINT = 2
+PASTE, PASTED = b"\x1b[200~", b"\x1b[201~"
+READ = 64 * 1024
+INCOMPLETE = 3.0  # seconds after which a Run that bash neither executes nor refuses is taken for an unfinished line
+BROKEN_OFF = 1.0  # seconds that a Ctrl-C may take to bring the prompt
+
+
+class Run:
+    """A command line that a Run button gave, on its way through the shell."""
+
+    def __init__(self, block: str, text: str):
+        self.block, self.text = block, text
+        self.typed = False
+
+
+class Shell:
+    """States: `starting` (no prompt yet), `prompt`, `running`, `closed`."""
+
+    def __init__(self, name: str, cols: int, rows: int, begin: int = 0, seq: int = 0):
+        self.name, self.ring, self.seq = name, Ring(RING, begin), seq
+        self.events: deque = deque(maxlen=MAX_EVENTS)  # (seq, offset, message), oldest first
+        self.input = bytearray()
+        self.commands = 0
+        self.acked: int | None = None  # what the slowest viewer has drawn; None: nobody looks
+        self.spawn(cols, rows)
+
+    # Its process
+
+    def spawn(self, cols: int, rows: int) -> None:
+        """Start bash; after it ended, start another one in the same place: offsets go on."""
+        nonce = os.urandom(12).hex()
+        self.marks = Marks(nonce)
+        self.state, self.marked, self.run = "starting", True, None  # type: str, bool, Run | None
+        self.running: dict | None = None  # the command that runs: {"id", "began"}
+        self.ended: tuple[int | None, float] | None = None  # (exit code, when) of the last command, by the shell's own mark
+        self.prompt_mark: list = []
+        self.half_typed, self.entered_at, self.broke_at, self.idle_looks = False, 0.0, 0.0, 0
+        self.exit_code: int | None = None
+        self.input.clear()
+        self.fd, terminal = os.openpty()
+        self.resize(cols, rows)
+        here = os.path.dirname(os.path.abspath(__file__))
+        keep = {key: os.environ[key] for key in ("PATH", "TZ", "DOCKER_HOST") if key in os.environ}
+        environment = {
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", **keep, "HOME": os.environ.get("HOME", "/root"),
+            "USER": "root", "LOGNAME": "root", "SHELL": "/bin/bash", "TERM": "xterm-256color", "LANG": "C.UTF-8", "PATCHBAY_NONCE": nonce,
+        }  # fmt: skip
+        name = os.ttyname(terminal)
+        self.argv = ["bash", "--rcfile", os.path.join(here, "rcfile"), "-i"]
+        self.pid = os.posix_spawn(
+            "/bin/bash", self.argv, environment, setsid=True, setsigmask=[], setsigdef=range(1, 32),
+            file_actions=[(os.POSIX_SPAWN_OPEN, 0, name, os.O_RDWR, 0), (os.POSIX_SPAWN_DUP2, 0, 1), (os.POSIX_SPAWN_DUP2, 0, 2)],
+        )  # fmt: skip
+        os.close(terminal)
+        os.set_blocking(self.fd, False)
+        self.pidfd = os.pidfd_open(self.pid)
+        self.spoke_at = time.monotonic()
+
+    def reap(self) -> None:
+        """bash ended: take what it printed, and say so."""
+        while self.state != "closed" and self.read(unbounded=True):
+            pass
+        _, status = os.waitpid(self.pid, 0)
+        os.close(self.pidfd)
+        os.close(self.fd)
+        if self.run and not self.running:
+            self._begin(time.time(), self.run.text)
+        self._finish(None, time.time())
+        code = os.waitstatus_to_exitcode(status)
+        self.state, self.run, self.exit_code = "closed", None, code if code >= 0 else 128 - code
+        self.input.clear()
+        self.tell("shell.closed", exit_code=self.exit_code)
+
+    def resize(self, cols: int, rows: int) -> None:
+        self.cols, self.rows = cols, rows
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, pack("HHHH", rows, cols, 0, 0))
+
+    # What it prints
+
+    @property
+    def wants_reading(self) -> bool:
+        return self.state != "closed" and (self.acked is None or self.ring.end - self.acked < WINDOW)
+
+    def read(self, unbounded: bool = False) -> bool:
+        """Take what is there, up to a chunk. False when nothing is."""
+        took = 0
+        while took < READ and (unbounded or self.wants_reading):
+            try:
+                data = os.read(self.fd, READ)
+            except BlockingIOError:
+                break
+            except OSError as gone:
+                if gone.errno != errno.EIO:  # EIO: no process has the terminal open; pidfd tells whether bash ended
+                    raise
+                break
+            if not data:
+                break
+            took += len(data)
+            for part in self.marks.feed(data):
+                if isinstance(part, bytes):
+                    self.ring.append(part)
+                else:
+                    self._mark(part)
+        if took:
+            self.spoke_at = time.monotonic()
+        return took > 0
+
+    def tell(self, type: str, **fields) -> None:
+        """Queue an event at this place of the output. It is kept, so that a worker that missed it gets it again."""
+        self.seq += 1
+        self.events.append((self.seq, self.ring.end, {"type": type, "shell": self.name, **fields}))
+
+    # Its commands
+
+    def _mark(self, fields: list) -> None:
+        letter, values = fields[0], fields[1:]
+        self.marked, self.idle_looks = True, 0
+        if letter == "C" and len(values) == 2:
+            began = _seconds(values[0])
+            if self.run and self.run.typed:
+                if not self.running:
+                    self._begin(began, self.run.text)
+            else:
+                if self.running:
+                    self._finish(*(self.ended or (None, began)))
+                self._begin(began, unescape(values[1])[:MAX_TEXT])
+            self.state, self.half_typed, self.entered_at = "running", False, 0.0
+        elif letter == "D" and len(values) == 2:
+            self.ended = (_code(values[0]), _seconds(values[1]))
+        elif letter == "B" and len(values) == 2 and values != self.prompt_mark:
+            self.prompt_mark = values  # the same one again: readline drew its line anew
+            code, at = self.ended or (_code(values[0]), _seconds(values[1]))
+            self._at_prompt(_code(values[0]) if code is None else code, at)
+
+    def _at_prompt(self, code: int | None, at: float) -> None:
+        if self.run and self.run.typed and not self.running:  # a syntax error: refused, not executed
+            self._begin(at, self.run.text)
+        self._finish(code, at)
+        if self.run and self.run.typed:
+            self.run = None
+        self.state, self.entered_at, self.broke_at = "prompt", 0.0, 0.0
+        if self.run:
+            self._type()
+
+    def _begin(self, at: float, text: str) -> None:
+        self.commands += 1
+        self.ended = None
+        self.running = {"id": self.commands, "began": at}
+        self.tell("command.started", id=self.commands, block=self.run.block if self.run else "", text=text, started_at=at)
+
+    def _finish(self, code: int | None, at: float) -> None:
+        if self.running:
+            block = self.run.block if self.run else ""
+            took = round(max(0.0, at - self.running["began"]) * 1000, 3)
+            self.tell("command.finished", id=self.running["id"], block=block, exit_code=code, duration_ms=took)
+        self.running, self.ended = None, None
+
+    def start_run(self, block: str, text: str) -> str:
+        """Type a command line, now or at the first prompt. Returns "", or why not: `busy`, `unknown_shell`."""
+        now = time.monotonic()
+        if self.state == "closed":
+            return "unknown_shell"
+        if self.run or self.state == "running" or (self.entered_at and now - self.entered_at < 0.3):
+            return "busy"
+        self.run = Run(block, text)
+        if self.state == "starting":
+            pass
+        elif self.half_typed or self.entered_at:  # as a person would: break it off, and begin on a clean line
+            self.broke_at = now
+            self.half_typed, self.entered_at = False, 0.0
+            self.input += b"\x03"
+        else:
+            self._type()
+        return ""
+
+    def _type(self) -> None:
+        assert self.run
+        text = "".join(c for c in self.run.text.replace("\r\n", "\n").strip("\n") if c >= " " and c != "\x7f" or c in "\t\n")
+        line = text.encode("utf-8", "replace")
+        if b"\n" in line or b"\t" in line or len(line) > 256:  # pasted: one edit, and Tab is a Tab
+            line = PASTE + line + PASTED
+        self.input += line + b"\r"
+        self.run.typed, self.state, self.half_typed = True, "running", False
+        self.spoke_at = time.monotonic()
+        if not self.marked:
+            self._begin(time.time(), self.run.text)
+        self.write()
+
+    # What is typed
+
+    def type(self, data: bytes) -> str:
+        """Keys. Returns "", or `too_long` when the program does not read."""
+        if b"\x03" in data and self.input and self._signals():
+            self.input.clear()  # a program that does not read would never get to it
+            fcntl.ioctl(self.fd, TIOCSIG, SIGINT)
+            data = data[data.rindex(b"\x03") + 1 :]
+        if len(self.input) + len(data) > MAX_INPUT:
+            return "too_long"
+        self.input += data
+        enter = max(data.rfind(b"\r"), data.rfind(b"\x03"), data.rfind(b"\x04"))
+        if enter >= 0:
+            self.half_typed = enter + 1 < len(data)
+            if data[enter : enter + 1] == b"\r" and self.state == "prompt":
+                self.entered_at = time.monotonic()
+        elif data:
+            self.half_typed = True
+        self.write()
+        return ""
+
+    def write(self) -> None:
+        """Give the terminal as much as it takes."""
+        while self.input:
+            try:
+                n = os.write(self.fd, self.input[:4096])
+            except BlockingIOError:
+                return
+            except OSError:
+                self.input.clear()
+                return
+            del self.input[:n]
+
+    # What cannot be known from marks
+
+    def look(self) -> None:
+        """Called twice a second while a command runs or a Run waits: the ends that no mark tells of.
+
+        bash waits for a line when it is itself in the foreground and its editor has the terminal in raw mode; a shell
+        that was replaced (`exec`) shows by its command line.
+        """
+        now = time.monotonic()
+        if self.run and not self.run.typed:
+            if self.broke_at and now - self.broke_at > BROKEN_OFF:  # Ctrl-C brought no prompt
+                block, self.run, self.broke_at = self.run.block, None, 0.0
+                self.tell("error", code="busy", block=block)
+            elif self.state == "starting" and now - self.spoke_at > 10:
+                block, self.run = self.run.block, None
+                self.tell("error", code="busy", block=block)
+            return
+        if self.state != "running" or self.input:
+            return
+        replaced = self._replaced()
+        waits = self._foreground() and (replaced or not self._canonical()) and now - self.spoke_at > 0.3
+        if self.run and not self.running and not replaced:  # typed, and neither executed nor refused: an open quote, most likely
+            if waits and now - self.spoke_at > INCOMPLETE and not self.broke_at:
+                self.broke_at = now
+                self.input += b"\x03"
+                self.write()
+            if not self.broke_at or now - self.broke_at < BROKEN_OFF:
+                return
+        self.idle_looks = self.idle_looks + 1 if waits else 0
+        if self.idle_looks >= (1 if replaced else 2):
+            self.marked = False
+            if self.run and not self.running:
+                self._begin(time.time(), self.run.text)
+            self._finish(None, time.time())
+            self.state, self.run, self.idle_looks, self.broke_at = "prompt", None, 0, 0.0
+
+    @property
+    def watched(self) -> bool:
+        return self.state == "running" or self.run is not None
+
+    def _foreground(self) -> bool:
+        try:
+            return os.tcgetpgrp(self.fd) == self.pid
+        except OSError:
+            return False
+
+    def _local(self) -> int:
+        return termios.tcgetattr(self.fd)[3]
+
+    def _canonical(self) -> bool:
+        return bool(self._local() & termios.ICANON)
+
+    def _signals(self) -> bool:
+        return bool(self._local() & termios.ISIG)
+
+    def _replaced(self) -> bool:
+        try:
+            with open(f"/proc/{self.pid}/cmdline", "rb", buffering=0) as file:
+                return file.read(4096).split(b"\0")[:-1] != [os.fsencode(word) for word in self.argv]
+        except OSError:
+            return False
+
+
+def _seconds(field: bytes) -> float:
+    try:
+        return float(field.replace(b",", b"."))
+    except ValueError:
+        return time.time()  # the student unset EPOCHREALTIME
+
+
+def _code(field: bytes) -> int | None:
+    return int(field) if field.isdigit() and len(field) < 4 else None
+
+
+def events_mask(shell: Shell) -> int:
+    """What to wait for at its terminal."""
+    return (select.EPOLLIN if shell.wants_reading else 0) | (select.EPOLLOUT if shell.input else 0)

@@ -1,0 +1,258 @@
+"""One host: a container of the engine in a user namespace, its dock, its place on the wire. Must not know who it is for.
+
+The dock is a tiny tmpfs, seen inside as /run/patchbay: there the host says how far its boot is, and there the agent's
+socket appears. The student is root inside: nothing in a dock may be trusted after the host was claimed.
+"""
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import docker
+from docker.errors import APIError, DockerException, NotFound
+from requests.exceptions import RequestException
+
+from netcontrol.engine.errors import EngineError, run
+from netcontrol.engine.machine import Machine
+from netcontrol.engine.wire import Wires
+
+HERE = Path(__file__).parent
+IMAGE = "patchbay/host:current"
+BOOT_SECONDS = 20.0  # a host that has not answered by then has failed
+MARKS = ("systemd", "docker0")  # files that the host's units make in the dock, in order
+
+
+def dock_name(sandbox: uuid.UUID, host: str) -> str:
+    return f"{sandbox.hex[:12]}-{host}"
+
+
+@dataclass(frozen=True)
+class Limits:
+    memory_mib: int
+    pids: int
+    cpus: float
+    docker_mib: int = 256  # the tmpfs of /var/lib/docker, inside memory_mib
+    tmp_mib: int = 64
+
+
+@dataclass
+class Engine:
+    """The engine of one lab on this machine, and the hosts on it."""
+
+    socket: Path
+    docks: Path
+    store: Path
+    lab_id: str
+    machine: Machine
+    wires: Wires
+    limits: Limits
+
+    @cached_property
+    def api(self) -> docker.APIClient:
+        try:
+            return docker.APIClient(base_url=f"unix://{self.socket}", version="auto", timeout=30)
+        except DockerException as down:
+            raise EngineError("engine_down", "The lab's engine does not answer.", "It is started again by itself; `./lab status` tells when.") from down
+
+    def answers(self) -> bool:
+        try:
+            return bool(self.api.ping())
+        except (EngineError, DockerException, RequestException):
+            return False
+
+    @cached_property
+    def seccomp(self) -> str:
+        return json.dumps(json.loads((HERE / "seccomp.json").read_text()))
+
+    # One sandbox
+
+    def boot(self, sandbox: uuid.UUID, wire: int, hosts: dict[str, str], progress: Callable[[str, str, float], None]) -> dict[str, str]:
+        """Boot a sandbox: its wire, and each host (name to address). Returns name to container id.
+
+        `progress(host, part, seconds)` is called as each part is there: `container`, `systemd`, `docker0`; seconds since
+        the start. Raises EngineError, and leaves nothing behind, when a host is not there after BOOT_SECONDS.
+        """
+        began = time.monotonic()
+        ids: dict[str, str] = {}
+        try:
+            self.wires.make(wire)
+            for name, address in hosts.items():
+                ids[name] = self._create(sandbox, name, hosts, [f"{self.store}/{kind}:/opt/patchbay/{kind}:ro" for kind in ("docker", "podman")])
+                self._start(ids[name], wire, name, address)
+                progress(name, "container", time.monotonic() - began)
+            for name, mark in self._marks(sandbox, ids, began):
+                progress(name, mark, time.monotonic() - began)
+            for container in ids.values():  # one CPU from here on; booting had the whole machine
+                self.api.update_container(container, cpu_period=100_000, cpu_quota=int(self.limits.cpus * 100_000))
+        except (EngineError, DockerException, OSError) as broken:
+            self.remove(sandbox, wire)
+            if isinstance(broken, EngineError):
+                raise
+            raise EngineError("boot", f"The host could not be started: {_words(broken)}.", "This is a fault of the lab, not of yours: get another one.") from broken
+        return ids
+
+    def remove(self, sandbox: uuid.UUID, wire: int | None) -> None:
+        """Remove all that the machine holds of a sandbox. Safe to call twice, and on a half-made one."""
+        for container in self.containers(sandbox):
+            self.discard(container)
+        for dock in self.docks.glob(f"{sandbox.hex[:12]}-*"):
+            self._remove_dock(dock)
+        if wire is not None:
+            self.wires.remove(wire)
+
+    # The host that the image store is built in
+
+    def boot_builder(self, builder: uuid.UUID, store: Path, inputs: Path) -> str:
+        """Boot a host without a wire whose dockerd writes into `store`, with `inputs` as /in. Returns its container id."""
+        began = time.monotonic()
+        container = self._create(
+            builder, "builder", {}, [f"{store}/docker:/var/lib/docker", f"{store}:/out", f"{inputs}:/in:ro"], memory_mib=2048, tmpfs_docker=False
+        )
+        self.api.start(container)
+        for _ in self._marks(builder, {"builder": container}, began):
+            pass
+        return container
+
+    def remove_builder(self, builder: uuid.UUID) -> None:
+        self.remove(builder, None)
+
+    # What there is, for the reaper
+
+    def containers(self, sandbox: uuid.UUID | None = None) -> list[str]:
+        """Ids of the lab's containers, running or not: of one sandbox, or of all."""
+        label = f"patchbay.sandbox={sandbox}" if sandbox else f"patchbay.lab={self.lab_id}"
+        return [c["Id"] for c in self.api.containers(all=True, filters={"label": [label]})]
+
+    def sandboxes(self) -> set[uuid.UUID]:
+        """The sandboxes that have at least one running host."""
+        found = self.api.containers(filters={"label": [f"patchbay.lab={self.lab_id}"]})
+        return {uuid.UUID(c["Labels"]["patchbay.sandbox"]) for c in found}
+
+    def disk_use(self) -> dict[uuid.UUID, int]:
+        """MiB written to the root layer of each sandbox's largest host."""
+        use: dict[uuid.UUID, int] = {}
+        for c in self.api.containers(size=True, filters={"label": [f"patchbay.lab={self.lab_id}"]}):
+            sandbox = uuid.UUID(c["Labels"]["patchbay.sandbox"])
+            use[sandbox] = max(use.get(sandbox, 0), c.get("SizeRw", 0) // 1024**2)
+        return use
+
+    def sweep(self, alive: dict[uuid.UUID, int]) -> list[str]:
+        """Remove every container, dock and wire of this lab that belongs to none of `alive` (sandbox to wire). Returns their names."""
+        gone = []
+        for container in self.api.containers(all=True, filters={"label": [f"patchbay.lab={self.lab_id}"]}):
+            if uuid.UUID(container["Labels"]["patchbay.sandbox"]) not in alive:
+                self.discard(container["Id"])
+                gone.append(f"container {container['Names'][0].lstrip('/')}")
+        return gone + self.sweep_machine({sandbox.hex[:12] for sandbox in alive}, set(alive.values()))
+
+    def sweep_machine(self, docks: set[str], wires: set[int]) -> list[str]:
+        """The part of `sweep` that needs no engine: docks of other sandboxes than these, and other wires."""
+        gone = []
+        for dock in self.docks.iterdir() if self.docks.exists() else ():
+            if dock.name.partition("-")[0] not in docks:
+                self._remove_dock(dock)
+                gone.append(f"dock {dock.name}")
+        for number in self.wires.existing() - wires:
+            self.wires.remove(number)
+            gone.append(f"wire {number}")
+        return gone
+
+    # Parts
+
+    def _create(
+        self, sandbox: uuid.UUID, name: str, hosts: dict[str, str], binds: list[str], memory_mib: int | None = None, tmpfs_docker: bool = True
+    ) -> str:
+        dock = self._make_dock(sandbox, name)
+        limits, memory = self.limits, (memory_mib or self.limits.memory_mib) * 1024 * 1024
+        tmpfs = {"/run": "size=64m,mode=755,exec", "/run/lock": "size=5m", "/tmp": f"size={limits.tmp_mib}m,mode=1777,exec"}
+        if tmpfs_docker:
+            tmpfs["/var/lib/docker"] = f"size={limits.docker_mib}m,mode=710,exec,suid,dev"
+        config = self.api.create_host_config(
+            runtime="lab",
+            network_mode="none",
+            cap_add=["ALL"],
+            security_opt=[f"seccomp={self.seccomp}", *self.machine.security_options()],
+            mem_limit=memory,
+            memswap_limit=memory,
+            pids_limit=limits.pids,
+            extra_hosts=hosts,
+            binds=[f"{dock}:/run/patchbay", *binds],
+            tmpfs=tmpfs,
+            log_config={"Type": "none"},
+            ulimits=[docker.types.Ulimit(name="nofile", soft=1024, hard=16384)],
+        )
+        config["CgroupnsMode"] = "private"
+        config["MaskedPaths"] = config["ReadonlyPaths"] = []  # what `systempaths=unconfined` is to the docker command
+        made = self.api.create_container_from_config(
+            self.api.create_container_config(
+                IMAGE,
+                None,
+                hostname=name,
+                environment=self.machine.environment(),
+                labels={"patchbay.lab": self.lab_id, "patchbay.sandbox": str(sandbox), "patchbay.host": name},
+                stop_signal="SIGRTMIN+3",
+                host_config=config,
+            ),
+            name=f"pb{self.lab_id}-{dock_name(sandbox, name)}",
+        )
+        return made["Id"]
+
+    def _start(self, container: str, wire: int, name: str, address: str) -> None:
+        self.api.start(container)
+        pid = self.api.inspect_container(container)["State"]["Pid"]
+        if not pid:
+            raise EngineError("boot", f"{name} did not start: it ended at once.", "This is a fault of the lab, not of yours: get another one.")
+        self.wires.plug(wire, name, pid, address)
+
+    def _marks(self, sandbox: uuid.UUID, ids: dict[str, str], began: float) -> Iterator[tuple[str, str]]:
+        """Yield (host, mark) as the hosts get there. Polls files: a mark is seen within 5 ms, and no client runs in the host."""
+        left = [(name, mark) for name in ids for mark in MARKS]
+        looked = began
+        while left:
+            for name, mark in list(left):
+                if os.path.lexists(self.docks / dock_name(sandbox, name) / mark):
+                    left.remove((name, mark))
+                    yield name, mark
+            now = time.monotonic()
+            if left and now - looked > 0.5:
+                looked = now
+                for name, container in ids.items():
+                    if not self.api.inspect_container(container)["State"]["Running"]:
+                        raise EngineError("boot", f"{name} stopped while it was starting.", "This is a fault of the lab, not of yours: get another one.")
+            if left and now - began > BOOT_SECONDS:
+                name, mark = left[0]
+                what = "systemd did not come up" if mark == "systemd" else "systemd runs, but dockerd did not answer"
+                raise EngineError("boot", f"{name} did not start: {what} within {BOOT_SECONDS:g} s.", "This is a fault of the lab, not of yours: get another one.")
+            if left:
+                time.sleep(0.005)
+
+    def _make_dock(self, sandbox: uuid.UUID, name: str) -> Path:
+        """A tmpfs of the host's root and the worker's group, with the group kept by what is made in it."""
+        dock = self.docks / dock_name(sandbox, name)
+        dock.mkdir(parents=True)
+        run("mount", "-t", "tmpfs", "-o", f"size=64k,nr_inodes=32,mode=2770,uid={self.machine.mapped_root},gid={os.getegid()},nosuid,nodev,noexec", "patchbay", str(dock))
+        return dock
+
+    def _remove_dock(self, dock: Path) -> None:
+        while os.path.ismount(dock):
+            run("umount", "-l", str(dock))
+        shutil.rmtree(dock, ignore_errors=True)
+
+    def discard(self, container: str) -> None:
+        try:
+            self.api.remove_container(container, force=True, v=True)
+        except NotFound:
+            pass
+        except APIError as busy:
+            if "already in progress" not in str(busy):
+                raise
+
+
+def _words(error: Exception) -> str:
+    explanation = getattr(error, "explanation", None) or str(error)
+    return str(explanation).strip().rstrip(".")[:300]

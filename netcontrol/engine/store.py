@@ -1,0 +1,166 @@
+"""The image store: what `docker images` and `podman images` list in every new host. Built once, shared read-only by all.
+
+It is built inside a host, by the host's own dockerd and podman, so that its files are in their format and belong to
+the mapped root. Each image is one layer of Debian's packages. Must not know sandboxes.
+"""
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import docker
+from docker.errors import DockerException
+
+from netcontrol.engine.errors import EngineError, run
+from netcontrol.engine.host import IMAGE, Engine
+from netcontrol.engine.image import SUITE, debian
+
+TOOLS = ("iproute2", "iputils-ping", "curl")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    name: str
+    tags: tuple[str, ...]
+    packages: tuple[str, ...]
+    changes: tuple[str, ...]  # Dockerfile instructions
+    hooks: tuple[str, ...] = ()  # shell lines, run with the root filesystem as $1
+    variant: str = "minbase"
+    podman: bool = False
+
+
+RECIPES = (
+    Recipe(
+        "tomcat",
+        ("latest", "10"),
+        ("tomcat10", "openjdk-21-jre-headless", *TOOLS),
+        (
+            "EXPOSE 8080",
+            "ENV CATALINA_HOME=/usr/share/tomcat10",  # podman takes one variable an instruction
+            "ENV CATALINA_BASE=/var/lib/tomcat10",
+            "ENV CATALINA_TMPDIR=/tmp",
+            "ENV JAVA_OPTS='-Xmx64m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto'",
+            "WORKDIR /var/lib/tomcat10",
+            'CMD ["/usr/share/tomcat10/bin/catalina.sh", "run"]',
+        ),
+        ('rm -rf "$1"/var/lib/tomcat10/webapps/ROOT/META-INF',),
+        podman=True,
+    ),
+    Recipe(
+        "nginx",
+        ("latest", "1.26"),
+        ("nginx-light", *TOOLS),
+        ("EXPOSE 80", "STOPSIGNAL SIGQUIT", 'CMD ["nginx", "-g", "daemon off;"]'),
+        ('ln -sf /dev/stdout "$1"/var/log/nginx/access.log', 'ln -sf /dev/stderr "$1"/var/log/nginx/error.log'),
+    ),
+    Recipe(
+        "nettools",
+        ("latest",),
+        (*TOOLS, "bind9-dnsutils", "tcpdump", "netcat-openbsd", "traceroute", "ethtool", "procps"),
+        ('CMD ["bash"]',),
+        podman=True,
+    ),
+    Recipe(
+        "busybox",
+        ("latest", "1.37"),
+        ("busybox-static",),
+        ("ENV PATH=/bin", 'CMD ["sh"]'),
+        (
+            'cd "$1" && mkdir -p bin root tmp proc sys var/www && mv usr/bin/busybox bin/ && rm -rf usr/share',
+            'cd "$1" && for applet in $(bin/busybox --list); do [ "$applet" = busybox ] || ln -s busybox "bin/$applet"; done',
+            "printf 'root:x:0:0:root:/root:/bin/sh\\n' > \"$1\"/etc/passwd && printf 'root:x:0:\\n' > \"$1\"/etc/group && chmod 1777 \"$1\"/tmp",
+        ),
+        variant="extract",
+        podman=True,
+    ),
+)
+
+
+@dataclass
+class Store:
+    path: Path
+    cache: Path
+    mirror: str
+    say: Callable[[str], None] = field(default=print)
+
+    @property
+    def stamp(self) -> Path:
+        return self.path / "made-of"
+
+    def wanted(self, engine: Engine) -> str:
+        base = engine.api.inspect_image(IMAGE)["RootFS"]["Layers"][0]
+        return hashlib.sha256(json.dumps([SUITE, base, [asdict(r) for r in RECIPES]]).encode()).hexdigest()
+
+    def build(self, engine: Engine) -> bool:
+        """Make the store if it is missing or made of something else. True when it was built. Leaves nothing on failure."""
+        wanted = self.wanted(engine)
+        if self.stamp.exists() and self.stamp.read_text() == wanted:
+            return False
+        new = self.path.with_suffix(".new")
+        self._wipe(new)
+        for folder in ("docker", "podman"):
+            (new / folder).mkdir(parents=True)
+            os.chown(new / folder, engine.machine.mapped_root, engine.machine.mapped_root)
+        self.cache.mkdir(parents=True, exist_ok=True)
+        try:
+            with ThreadPoolExecutor(2) as pool:  # mmdebstrap is one process that waits for the disk half of the time
+                tars = list(pool.map(self._root, RECIPES))
+            self._fill(engine, new, tars)
+            (new / "made-of").write_text(wanted)
+            self._wipe(self.path)
+            new.rename(self.path)
+        except DockerException as broken:
+            raise EngineError("store", f"The students' images could not be built: {str(broken)[:300].rstrip('.')}.", "See var/log/engine.log.") from broken
+        finally:
+            for recipe in RECIPES:
+                self._tar(recipe).unlink(missing_ok=True)
+            self._wipe(new)
+        return True
+
+    def _tar(self, recipe: Recipe) -> Path:
+        return self.cache / f"{recipe.name}.tar"
+
+    def _root(self, recipe: Recipe) -> Path:
+        when = "extract" if recipe.variant == "extract" else "customize"  # the variant `extract` has no later moment
+        hooks = [f"--{when}-hook={hook}" for hook in recipe.hooks]
+        debian(recipe.packages, self._tar(recipe), self.mirror, lambda line: self.say(f"{recipe.name}: {line}"), *hooks, variant=recipe.variant)
+        return self._tar(recipe)
+
+    def _fill(self, engine: Engine, new: Path, tars: list[Path]) -> None:
+        """Boot a host whose /var/lib/docker is the store itself, and let it import the roots."""
+        builder = uuid.uuid4()
+        container = engine.boot_builder(builder, new, self.cache)
+        try:
+            for recipe, tar in zip(RECIPES, tars, strict=True):
+                self.say(f"{recipe.name}: into the store")
+                changes = [word for change in recipe.changes for word in ("--change", change)]
+                self._exec(engine, container, "docker", "import", *changes, f"/in/{tar.name}", f"{recipe.name}:{recipe.tags[0]}")
+                for tag in recipe.tags[1:]:
+                    self._exec(engine, container, "docker", "tag", f"{recipe.name}:{recipe.tags[0]}", f"{recipe.name}:{tag}")
+                if recipe.podman:
+                    self._exec(engine, container, "podman", "--root", "/out/podman", "--storage-driver", "vfs", "import", *changes, f"/in/{tar.name}", f"docker.io/library/{recipe.name}:{recipe.tags[0]}")
+                tar.unlink()
+            self._exec(engine, container, "systemctl", "stop", "docker.service", "docker.socket")
+        finally:
+            engine.remove_builder(builder)
+        for leftover in ("buildkit", "containers", "containerd", "network", "plugins", "runtimes", "swarm", "tmp", "volumes", "engine-id"):
+            path = new / "docker" / leftover
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+    def _exec(self, engine: Engine, container: str, *argv: str) -> None:
+        made = engine.api.exec_create(container, list(argv))
+        output = engine.api.exec_start(made["Id"])
+        if engine.api.exec_inspect(made["Id"])["ExitCode"]:
+            last = output.decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+            raise EngineError("store", f"`{' '.join(argv[:2])}` failed while the students' images were built: {last[0][:200].rstrip('.')}.", "The disk may be full: see `df -h var`.")
+
+    def _wipe(self, path: Path) -> None:
+        """Remove a store. A host that still runs keeps its own mounts of it: the files go when it ends."""
+        if path.exists():
+            shutil.rmtree(path)

@@ -1,0 +1,343 @@
+"""What lies in Redis, and every operation on it. Must not know: agents, sockets, the database.
+
+    pb:<lab>:in:<sandbox>            what browsers sent, until the agent took it
+    pb:<lab>:out:<sandbox>           events that belong to no shell, and {"type": "shell.known"} for each new shell
+    pb:<lab>:out:<sandbox>:<shell>   one shell's output and events in order, the newest 1 to 2 MiB
+    pb:<lab>:pos:<sandbox>           hash: shell -> how far its log goes; `epoch`, the name of this Redis' memory
+    pb:<lab>:lease:<sandbox>         token of the attach that carries it
+    pb:<lab>:ask:<sandbox>           somebody asked for an attach a moment ago
+
+Log and position are written by one script that also checks the lease: a worker that lost it can write nothing.
+A blocking read needs a client of its own, closed with `aclose()`: use `connect()`.
+"""
+import asyncio
+import json
+import logging
+import secrets
+import weakref
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis
+import redis.asyncio
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+from django.conf import settings
+
+log = logging.getLogger(__name__)
+
+LEASE_MS = 3000
+RENEW_SECONDS = 1.0
+KEPT_SECONDS = 6 * 3600  # longer than any sandbox
+LOG_BYTES = 1024 * 1024  # kept of each shell, at least; at most twice that
+ENTRY_BYTES = 64  # what an entry costs besides its data
+MAX_INPUTS = 512  # messages that wait for the agent
+ASK_MS = 2000
+
+Unreachable = (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError, OSError)  # Redis is down, or starting
+
+
+class LeaseLost(Exception):
+    """Another attach carries this sandbox now."""
+
+
+class TooMuchInput(Exception):
+    """The agent does not take what the browser sends."""
+
+
+def _key(kind: str, sandbox: str) -> str:
+    return f"pb:{settings.LAB_ID}:{kind}:{sandbox}"
+
+
+def connect() -> redis.asyncio.Redis:
+    """A client of one's own, for one blocking reader."""
+    return redis.asyncio.Redis.from_url(settings.REDIS_URL, max_connections=2, socket_connect_timeout=2)
+
+
+_clients: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, redis.asyncio.Redis]" = weakref.WeakKeyDictionary()
+
+
+def client() -> redis.asyncio.Redis:
+    """The client that everything of this event loop shares, for what does not block."""
+    loop = asyncio.get_running_loop()
+    if loop not in _clients:
+        _clients[loop] = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, socket_timeout=5)
+    return _clients[loop]
+
+
+# The lease
+
+RENEW = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) else return 0 end"
+RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end"
+
+
+def new_token() -> str:
+    return f"{settings.MACHINE}/{secrets.token_hex(8)}"
+
+
+async def take_lease(r: redis.asyncio.Redis, sandbox: str, token: str) -> bool:
+    return bool(await r.set(_key("lease", sandbox), token, nx=True, px=LEASE_MS))
+
+
+async def renew_lease(r: redis.asyncio.Redis, sandbox: str, token: str) -> bool:
+    """False when it is somebody else's, or nobody's: it ran out."""
+    return bool(await r.eval(RENEW, 1, _key("lease", sandbox), token, LEASE_MS))
+
+
+async def release_lease(r: redis.asyncio.Redis, sandbox: str, token: str) -> None:
+    await r.eval(RELEASE, 1, _key("lease", sandbox), token)
+
+
+async def lease_alive(r: redis.asyncio.Redis, sandbox: str) -> bool:
+    return bool(await r.exists(_key("lease", sandbox)))
+
+
+async def may_ask(r: redis.asyncio.Redis, sandbox: str) -> bool:
+    """Whether to start an attach now: true for one of all who ask within two seconds."""
+    return bool(await r.set(_key("ask", sandbox), "1", nx=True, px=ASK_MS))
+
+
+def _sync(seconds: float = 5.0) -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=seconds, socket_connect_timeout=seconds)
+
+
+def alive() -> bool:
+    """Whether Redis answers, for the health view."""
+    try:
+        with _sync(0.5) as r:
+            return bool(r.ping())
+    except Unreachable + (redis.RedisError,):
+        return False
+
+
+def worker_now(sandbox: str) -> str:
+    """`up`, `starting` or `down`, for a view: waits for Redis half a second at most."""
+    try:
+        with _sync(0.5) as r:
+            lease, asked = r.mget(_key("lease", sandbox), _key("ask", sandbox))  # type: ignore[misc]
+    except Unreachable:
+        return "down"
+    return "up" if lease else "starting" if asked else "down"
+
+
+def void_leases(machine: str = "") -> int:
+    """A worker starts on this machine: whatever its predecessor held is free. Returns how many leases that were."""
+    machine = machine or settings.MACHINE
+    freed = 0
+    with _sync() as r:
+        for key in r.scan_iter(_key("lease", "*"), count=1000):
+            token = r.get(key)
+            if isinstance(token, bytes) and token.startswith(f"{machine}/".encode()):
+                freed += int(r.eval(RELEASE, 1, key, token))  # type: ignore[arg-type]
+    return freed
+
+
+# Input: browser to agent
+
+# KEYS: input · ARGV: message, most that may wait, seconds to keep
+SEND = """
+if redis.call('xlen', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
+redis.call('xadd', KEYS[1], '*', 'm', ARGV[1])
+redis.call('expire', KEYS[1], ARGV[3])
+return 1
+"""
+
+
+async def send_input(r: redis.asyncio.Redis, sandbox: str, m: dict[str, Any]) -> None:
+    """Raises TooMuchInput, and then nothing was sent."""
+    if not await r.eval(SEND, 1, _key("in", sandbox), json.dumps(m, separators=(",", ":")), MAX_INPUTS, KEPT_SECONDS):
+        raise TooMuchInput
+
+
+async def input_waits(r: redis.asyncio.Redis, sandbox: str) -> int:
+    return int(await r.xlen(_key("in", sandbox)))
+
+
+async def read_input(own: redis.asyncio.Redis, sandbox: str, after: str, block_ms: int = 1000) -> list[tuple[str, dict[str, Any]]]:
+    found = await own.xread({_key("in", sandbox): after}, count=200, block=block_ms)
+    return [(id.decode(), json.loads(fields[b"m"])) for _, entries in found or [] for id, fields in entries]
+
+
+async def trim_input(r: redis.asyncio.Redis, sandbox: str, taken: str) -> None:
+    """Everything up to and with `taken` need not be kept."""
+    high, _, low = taken.partition("-")
+    await r.xtrim(_key("in", sandbox), minid=f"{high}-{int(low) + 1}", approximate=False)
+
+
+# The log: agent to browsers
+
+@dataclass
+class Entry:
+    """One entry of a shell's log: output (`data` at `offset`), or an event (`message`)."""
+
+    shell: str  # "" for what belongs to none
+    offset: int = 0
+    data: bytes = b""
+    message: dict[str, Any] | None = None
+    id: str = ""
+
+
+@dataclass
+class Tail:
+    """How much of one shell's log there is, so that its old end can be cut off."""
+
+    cost: int = 0
+    entries: deque[tuple[str, int]] = field(default_factory=deque)
+
+    def add(self, id: str, cost: int) -> None:
+        self.cost += cost
+        self.entries.append((id, cost))
+
+    def cut(self) -> str | None:
+        """The oldest id to keep, when it is time to cut."""
+        if self.cost <= 2 * LOG_BYTES:
+            return None
+        while self.cost > LOG_BYTES and len(self.entries) > 1:
+            self.cost -= self.entries.popleft()[1]
+        return self.entries[0][0]
+
+
+# KEYS: lease, pos, log… · ARGV: token, seconds to keep, number of positions, {shell, position}…, {number of the key, s, o, d or m}…
+APPEND = """
+if redis.call('get', KEYS[1]) ~= ARGV[1] then return redis.error_reply('LEASELOST') end
+local at, ids = 4, {}
+for _ = 1, tonumber(ARGV[3]) do
+  redis.call('hset', KEYS[2], ARGV[at], ARGV[at + 1])
+  at = at + 2
+end
+while at <= #ARGV do
+  local key = KEYS[tonumber(ARGV[at])]
+  if ARGV[at + 1] == '' then
+    ids[#ids + 1] = redis.call('xadd', key, '*', 'm', ARGV[at + 3])
+  else
+    ids[#ids + 1] = redis.call('xadd', key, '*', 's', ARGV[at + 1], 'o', ARGV[at + 2], 'd', ARGV[at + 3])
+  end
+  at = at + 4
+end
+for i = 2, #KEYS do redis.call('expire', KEYS[i], ARGV[2]) end
+return ids
+"""
+
+
+def _log_key(sandbox: str, shell: str) -> str:
+    return _key("out", sandbox) + (f":{shell}" if shell else "")
+
+
+async def append(
+    r: redis.asyncio.Redis, sandbox: str, token: str, entries: list[Entry], positions: dict[str, str], tails: dict[str, Tail]
+) -> None:
+    """Write entries and positions in one step. Raises LeaseLost, and then nothing was written."""
+    keys = [_key("lease", sandbox), _key("pos", sandbox)]
+    number: dict[str, int] = {}
+    arguments: list[Any] = [token, KEPT_SECONDS, len(positions)]
+    for shell, position in positions.items():
+        arguments += [shell, position]
+    for entry in entries:
+        if entry.shell not in number:
+            keys.append(_log_key(sandbox, entry.shell))
+            number[entry.shell] = len(keys)
+        if entry.message is None:
+            arguments += [number[entry.shell], entry.shell, entry.offset, entry.data]
+        else:
+            arguments += [number[entry.shell], "", 0, json.dumps(entry.message, separators=(",", ":"))]
+    try:
+        ids = await r.eval(APPEND, len(keys), *keys, *arguments)
+    except redis.ResponseError as refused:
+        if "LEASELOST" in str(refused):
+            raise LeaseLost from None
+        raise
+    for entry, id, size in zip(entries, ids, arguments[-1::-4][::-1] if entries else ()):
+        tails.setdefault(entry.shell, Tail()).add(id.decode(), ENTRY_BYTES + len(size))
+    for shell in number:
+        oldest = tails[shell].cut()
+        if oldest:
+            await r.xtrim(_log_key(sandbox, shell), minid=oldest, approximate=False)
+
+
+async def positions(r: redis.asyncio.Redis, sandbox: str) -> tuple[str, dict[str, dict[str, Any]]]:
+    """The epoch, made if there is none, and shell -> {"host", "boot", "offset", "seq", "pid", "open"}."""
+    key = _key("pos", sandbox)
+    async with r.pipeline(transaction=True) as pipe:
+        pipe.hsetnx(key, "epoch", secrets.token_hex(8))
+        pipe.expire(key, KEPT_SECONDS)
+        pipe.hgetall(key)
+        _, _, found = await pipe.execute()
+    epoch = found.pop(b"epoch").decode()
+    return epoch, {shell.decode(): json.loads(value) for shell, value in found.items()}
+
+
+async def known_shells(r: redis.asyncio.Redis, sandbox: str) -> dict[str, dict[str, Any]]:
+    found = await r.hgetall(_key("pos", sandbox))
+    return {shell.decode(): json.loads(value) for shell, value in found.items() if shell != b"epoch"}
+
+
+async def log_now(r: redis.asyncio.Redis, sandbox: str) -> str:
+    """Where the log of what belongs to no shell ends now."""
+    last = await r.xrevrange(_log_key(sandbox, ""), count=1)
+    return last[0][0].decode() if last else "0-0"
+
+
+async def old_tails(r: redis.asyncio.Redis, sandbox: str, shells: Iterable[str]) -> dict[str, Tail]:
+    """What a log holds already, taken as one piece of full size: it is cut off whole once as much again was written."""
+    tails = {}
+    for shell in ["", *shells]:
+        last = await r.xrevrange(_log_key(sandbox, shell), count=1)
+        if last:
+            tails[shell] = Tail()
+            tails[shell].add(last[0][0].decode(), LOG_BYTES)
+    return tails
+
+
+async def read_log(own: redis.asyncio.Redis, sandbox: str, after: dict[str, str], block_ms: int | None = 1000) -> list[Entry]:
+    """Entries of these shells' logs after these ids, each shell's in order. `after` is moved on."""
+    found = await own.xread({_log_key(sandbox, shell): id for shell, id in after.items()}, count=500, block=block_ms)
+    names = {_log_key(sandbox, shell).encode(): shell for shell in after}
+    entries = []
+    for key, rows in found or []:
+        shell = names[key]
+        for id, fields in rows:
+            if b"m" in fields:
+                entries.append(Entry(shell, message=json.loads(fields[b"m"]), id=id.decode()))
+            else:
+                entries.append(Entry(shell, int(fields[b"o"]), fields[b"d"], id=id.decode()))
+        after[shell] = rows[-1][0].decode()
+    return entries
+
+
+def forget(sandbox: str) -> None:
+    """The sandbox is over: nothing of it need be kept. Redis may be down: then it forgets by itself, later."""
+    try:
+        with _sync() as r:
+            shells = [name.decode() for name in r.hkeys(_key("pos", sandbox)) if name != b"epoch"]  # type: ignore[union-attr]
+            r.delete(_key("in", sandbox), _key("pos", sandbox), _key("ask", sandbox), *(_log_key(sandbox, s) for s in ["", *shells]))
+    except Unreachable as down:
+        log.warning("sandbox %s is not forgotten yet: %s", sandbox, down)
+
+
+# Notices
+
+def group(student_id: Any) -> str:
+    return f"student.{student_id}"
+
+
+def notify(student_id: Any) -> None:
+    """Tell this student's pages to read the state again. From tasks and views; never raises: pages look by themselves too."""
+    try:
+        async_to_sync(_notify)(student_id)
+    except Exception as down:  # the layer's errors are those of whatever is behind it
+        log.warning("no notice to student %s: %s", student_id, down)
+
+
+async def _notify(student_id: Any) -> None:
+    layer = get_channel_layer()
+    if layer is not None:
+        await layer.group_send(group(student_id), {"type": "lab.changed"})
+
+
+async def anotify(student_id: Any) -> None:
+    try:
+        await _notify(student_id)
+    except Exception as down:
+        log.warning("no notice to student %s: %s", student_id, down)

@@ -1,0 +1,65 @@
+"""The choice between kinds of machine, from files of machines that are not this one."""
+import pytest
+
+from netcontrol.engine import machine
+from netcontrol.engine.errors import EngineError
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A Debian 13: cgroup v2, AppArmor, 8 GB."""
+    files = {
+        "proc/meminfo": "MemTotal:        8000000 kB\nMemFree: 1 kB\n",
+        "sys/fs/cgroup/cgroup.controllers": "cpu memory pids",
+        "sys/module/apparmor/parameters/enabled": "Y\n",
+        "etc/subuid": "alice:100000:65536\npatchbay:165536:65536\n",
+    }
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def test_cgroup_v2_with_apparmor(root):
+    found = machine.detect(root)
+    assert found == machine.Machine(cgroup=2, apparmor=True, memory_mib=7812, mapped_root=165536)
+    assert found.security_options() == ["apparmor=unconfined"]
+    assert "SYSTEMD_PROC_CMDLINE" not in found.environment()
+
+
+def test_cgroup_v1_tells_systemd_to_bear_it(root):
+    (root / "sys/fs/cgroup/cgroup.controllers").unlink()
+    found = machine.detect(root)
+    assert found.cgroup == 1
+    assert "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1" in found.environment()["SYSTEMD_PROC_CMDLINE"]
+
+
+@pytest.mark.parametrize("text", ["N\n", None])
+def test_no_apparmor(root, text):
+    path = root / "sys/module/apparmor/parameters/enabled"
+    path.write_text(text) if text else path.unlink()
+    assert machine.detect(root).security_options() == []
+
+
+@pytest.mark.parametrize("text", ["", "alice:100000:65536\n", "patchbay:165536:1000\n", "patchbay:x:65536\n", "patchbay\n"])
+def test_a_user_without_subordinate_ids_is_named(root, text):
+    (root / "etc/subuid").write_text(text)
+    with pytest.raises(EngineError, match="no 65536 subordinate ids") as caught:
+        machine.detect(root)
+    assert "./lab up" in caught.value.what_to_do
+
+
+@pytest.mark.parametrize(("memory_mib", "hosts"), [(24105, 28), (4096, 2), (1024, 1)])
+def test_capacity_from_memory(memory_mib, hosts):
+    assert machine.Machine(2, False, memory_mib, 0).capacity(768) == hosts
+
+
+def test_limits_are_raised_and_never_lowered(tmp_path):
+    for name, value in {**machine.SYSCTLS, "kernel/keys/maxkeys": 999999, "fs/inotify/max_user_instances": 128}.items():
+        path = tmp_path / "proc/sys" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{value}\n")
+    machine.raise_limits(tmp_path)
+    assert (tmp_path / "proc/sys/fs/inotify/max_user_instances").read_text() == "8192"
+    assert (tmp_path / "proc/sys/kernel/keys/maxkeys").read_text() == "999999\n"

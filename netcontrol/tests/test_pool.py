@@ -1,0 +1,143 @@
+"""Who gets which sandbox, and when: rows only."""
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError
+from django.utils import timezone
+
+from lessons.models import Student
+from netcontrol import pool
+from netcontrol.errors import LabError
+from netcontrol.models import Machine, Sandbox, Waiting
+
+pytestmark = pytest.mark.django_db
+State = Sandbox.State
+
+
+@pytest.fixture
+def machine():
+    return Machine.objects.create(name="m", capacity=4, wires=4096)
+
+
+@pytest.fixture
+def alice():
+    return Student.new_guest()
+
+
+@pytest.fixture
+def bob():
+    return Student.new_guest()
+
+
+def ready(machine, wire=0, **more):
+    return Sandbox.objects.create(machine=machine, wire=wire, state=State.READY, **more)
+
+
+def test_claim_takes_the_oldest_and_starts_its_clock(machine, alice, settings):
+    settings.SANDBOX_MINUTES = 60
+    newer = ready(machine, 1)
+    older = ready(machine, 2, created_at=timezone.now() - timedelta(minutes=5))
+    got = Sandbox.claim(alice)
+    assert got.pk == older.pk and got.owner == alice and got.state == State.CLAIMED
+    assert timedelta(minutes=59) < got.ends_at - timezone.now() <= timedelta(minutes=60)
+    newer.refresh_from_db()
+    assert newer.owner is None and newer.state == State.READY
+
+
+def test_no_two_students_get_one_sandbox(machine, alice, bob):
+    ready(machine)
+    assert Sandbox.claim(alice) is not None
+    assert Sandbox.claim(bob) is None
+
+
+def test_a_student_has_one_sandbox_whatever_they_press(machine, alice):
+    ready(machine, 0)
+    ready(machine, 1)
+    first = pool.request(alice)
+    assert pool.request(alice) == first
+    with pytest.raises(IntegrityError):
+        Sandbox.claim(alice)
+
+
+def test_when_none_is_ready_there_is_a_line_in_order(machine, alice, bob):
+    one, two = pool.request(alice), pool.request(bob)
+    assert isinstance(one, Waiting) and isinstance(two, Waiting)
+    assert (one.place, two.place) == (1, 2)
+    assert pool.request(bob).place == 2, "pressing again keeps the place"
+    given = ready(machine)
+    assert [s.owner for s in pool.serve()] == [alice]
+    assert Sandbox.of(alice).pk == given.pk
+    assert Waiting.objects.get().place == 1
+
+
+def test_nobody_jumps_the_line(machine, alice, bob):
+    pool.request(alice)
+    ready(machine)
+    assert isinstance(pool.request(bob), Waiting)
+    pool.serve()
+    assert Sandbox.of(alice) and not Sandbox.of(bob)
+
+
+def test_plan_fills_the_pool_and_the_line_up_to_capacity(machine, alice, bob, settings):
+    settings.POOL_SIZE = 2
+    assert len(pool.plan(machine)) == 2
+    assert pool.plan(machine) == [], "what is booting counts"
+    for student in (alice, bob, Student.new_guest()):
+        pool.request(student)
+    rows = pool.plan(machine)
+    assert len(rows) == 2, "capacity is 4, although three wait and the pool wants two"
+    assert len({row.wire for row in Sandbox.objects.all()}) == 4
+
+
+def test_plan_uses_no_wire_before_it_is_free(machine, settings):
+    settings.POOL_SIZE = 1
+    old = ready(machine, 0)
+    old.end("test")
+    (row,) = pool.plan(machine)
+    assert row.wire == 1
+    Sandbox.objects.update(state=State.ENDED, gone_at=timezone.now())
+    (row,) = pool.plan(machine)
+    assert row.wire == 0
+
+
+def test_overdue_says_why(machine, alice, bob, settings):
+    settings.SANDBOX_IDLE_MINUTES = 30
+    now = timezone.now()
+    ready(machine, 0)
+    late, idle = (Sandbox.objects.create(machine=machine, wire=n, state=State.CLAIMED, owner=o, claimed_at=now, active_at=now, ends_at=now + timedelta(hours=1)) for n, o in ((1, alice), (2, bob)))
+    assert pool.overdue() == []
+    Sandbox.objects.filter(pk=late.pk).update(ends_at=now - timedelta(seconds=1))
+    Sandbox.objects.filter(pk=idle.pk).update(active_at=now - timedelta(minutes=31))
+    found = {sandbox.pk: why for sandbox, why in pool.overdue()}
+    assert "its time was up" in found[late.pk]
+    assert "nothing was typed or read for 30 minutes" in found[idle.pk]
+
+
+def test_extend_has_an_end(machine, alice, settings):
+    settings.SANDBOX_MINUTES, settings.SANDBOX_LONGEST_MINUTES = 60, 90
+    ready(machine)
+    mine = Sandbox.claim(alice)
+    Sandbox.objects.filter(pk=mine.pk).update(claimed_at=mine.claimed_at - timedelta(minutes=50), ends_at=mine.ends_at - timedelta(minutes=50))
+    mine.refresh_from_db()
+    mine.extend()
+    assert mine.ends_at == mine.claimed_at + timedelta(minutes=90)
+    with pytest.raises(LabError) as caught:
+        mine.extend()
+    assert caught.value.code == "longest" and "cannot be extended past" in caught.value.message
+
+
+def test_end_happens_once_and_the_reaper_sees_it(machine, alice):
+    sandbox = ready(machine)
+    assert sandbox.end("first") and not sandbox.end("second")
+    sandbox.refresh_from_db()
+    assert sandbox.why == "first"
+    assert list(pool.to_remove(machine)) == [sandbox]
+    Sandbox.objects.update(gone_at=timezone.now())
+    assert not pool.to_remove(machine).exists()
+
+
+def test_a_boot_without_a_worker_is_found(machine):
+    row = Sandbox.objects.create(machine=machine, wire=0)
+    assert not pool.lost_boots().exists()
+    Sandbox.objects.filter(pk=row.pk).update(created_at=timezone.now() - timedelta(minutes=3))
+    assert list(pool.lost_boots()) == [row]

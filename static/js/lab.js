@@ -1,0 +1,139 @@
+// The sandbox as the page shows it: bar, waits, end. Must not know of shells and commands.
+import { bootFigure } from "./boot.js";
+import { clock, countdown, el, ordinal, span } from "./words.js";
+
+const WORDS = { none: "No lab yet", waiting: "In line", booting: "Starting", claimed: "Lab ready", ended: "Lab ended", failed: "Did not start" };
+const MINUTE = 60000, SAID_AT = [10 * MINUTE, 5 * MINUTE];
+
+export class Lab {
+  /** `on`: extend(), started(state) after a form that asked for a lab was answered */
+  constructor(root, state, on) {
+    Object.assign(this, { root, on, state, title: document.title, skew: 0, told: Infinity, warned: false });
+    this.dialog = document.getElementById("reset");
+    this.#buttons();
+    this.apply(state);
+    setInterval(() => this.#tick(), 1000);
+    setInterval(() => { if (this.state.state === "booting") this.#boot(); }, 100);
+  }
+
+  get ready() { return this.state.state === "claimed"; }
+
+  apply(state) {
+    const before = this.state;
+    this.state = state;
+    if (state.now) this.skew = Date.now() - Date.parse(state.now);
+    if (state.state === "booting" && (before.state !== "booting" || !this.bootSeen)) {
+      this.bootSeen = Date.now();
+      this.root.classList.add("soon");
+      setTimeout(() => this.root.classList.remove("soon"), 300);
+    }
+    if (state.state === "booting") this.bootBase = Math.max(this.#bootNow(before), ...Object.values(state.boot ?? {}).flatMap((times) => Object.values(times)), 0), this.bootAt = Date.now();
+    else this.bootSeen = null;
+    if (state.sandbox !== before.sandbox || state.ends_at !== before.ends_at) this.told = Infinity; // extended or fresh: say it anew
+    this.root.dataset.lab = state.state;
+    for (const why of this.root.querySelectorAll("[data-why]")) if (state.why) why.textContent = state.why;
+    if (state.state === "waiting") this.#line();
+    if (state.state === "booting") this.#boot();
+    this.draw();
+  }
+
+  /** `connection`: "up" | "lost" */
+  draw(connection = this.connection) {
+    this.connection = connection;
+    const { state, worker } = this.state, $ = (name) => this.root.querySelector(`[data-${name}]`);
+    const lost = connection === "lost" && ["claimed", "waiting", "booting"].includes(state), down = state === "claimed" && worker === "down";
+    $("word").textContent = lost ? "Connection lost" : down ? "Worker stopped" : WORDS[state] ?? "";
+    $("lamp").className = `lamp${state === "claimed" && !lost && !down ? " on" : down || state === "failed" || state === "ended" ? " off" : ""}`;
+    const running = state === "claimed";
+    for (const name of ["extend", "reset"]) for (const button of document.querySelectorAll(`.bar [data-${name}], .pop [data-${name}]`)) button.hidden = !running;
+    $("left").hidden = !running || !this.state.ends_at;
+    this.#tick();
+  }
+
+  #tick() {
+    const { state, ends_at: ends, longest_at: longest } = this.state;
+    const notice = this.root.querySelector("[data-ending]");
+    if (state !== "claimed" || !ends) { notice.hidden = true; this.#height(); document.title = this.title; return; }
+    const end = Date.parse(ends) + this.skew, left = end - Date.now();
+    this.root.querySelector("[data-left]").textContent = left > 0 ? `${span(left)} left` : "ends now";
+    const last = longest && Date.parse(longest) <= Date.parse(ends) + 1000;
+    for (const button of this.root.querySelectorAll("[data-extend]")) {
+      last ? button.setAttribute("aria-disabled", "true") : button.removeAttribute("aria-disabled");
+      button.title = last ? `A lab lasts until ${clock(new Date(end))} at the longest.` : "";
+    }
+    const mark = SAID_AT.filter((at) => left <= at).at(-1); // the nearest mark that is passed
+    if (mark === undefined) { if (!this.state.warn) notice.hidden = true; }
+    else if (mark < this.told) { this.told = mark; notice.hidden = false; }
+    if (!notice.hidden) {
+      this.root.querySelector("[data-count]").textContent = countdown(left);
+      this.root.querySelector("[data-ends]").textContent = `Your lab ends at ${clock(new Date(end))}.`;
+    }
+    this.#height();
+    document.title = mark === undefined ? this.title : `(${span(left)} left) ${this.title}`;
+  }
+
+  /** On a phone the closed drawer makes room for the notice above it. */
+  #height() { this.root.style.setProperty("--ending", `${this.root.querySelector("[data-ending]").offsetHeight}px`); }
+
+  #line() {
+    const { place, in_use: used, capacity, frees_at: frees } = this.state;
+    const $ = (name) => this.root.querySelector(`[data-${name}]`);
+    $("place").textContent = place ? `You are ${ordinal(place)} in line.` : "You are in line.";
+    const all = capacity && used >= capacity ? `All ${capacity} places are in use.` : capacity ? `${used} of ${capacity} places are in use.` : "All places are in use.";
+    $("place-why").textContent = `${all}${frees ? ` The next one frees at ${clock(new Date(Date.parse(frees) + this.skew))} at the latest.` : ""} You keep your place if you close this page.`;
+    const figure = $("places");
+    figure.replaceChildren(...Array.from({ length: Math.min(used ?? 0, 40) }, () => el("i")), el("b"), ...Array.from({ length: Math.max(0, Math.min(place ?? 0, 12) - 1) }, () => el("i", "q")), el("i", "mine"));
+    figure.setAttribute("aria-label", `${used} places in use; you are ${ordinal(place)} in line`);
+  }
+
+  #bootNow() { return this.bootAt ? this.bootBase + (Date.now() - this.bootAt) / 1000 : 0; }
+
+  #boot() {
+    const boot = Object.keys(this.state.boot ?? {}).length ? this.state.boot : Object.fromEntries(this.root.dataset.hostNames.split(" ").map((host) => [host, {}]));
+    this.root.querySelector("[data-boot]").replaceChildren(bootFigure(boot, this.#bootNow()));
+  }
+
+  #buttons() {
+    document.addEventListener("click", ({ target }) => {
+      const button = target.closest("button");
+      if (button?.matches("[data-extend]") && !button.hasAttribute("aria-disabled")) { this.root.querySelector("[data-ending]").hidden = true; this.on.extend(); }
+      if (button?.matches("[data-not-now]")) { this.root.querySelector("[data-ending]").hidden = true; this.#height(); }
+      if (button?.matches("[data-reset]")) { document.getElementById("more").hidePopover?.(); this.dialog.showModal(); }
+      if (button?.matches("[data-close]") || target === this.dialog) this.dialog.close();
+    });
+    document.addEventListener("submit", (event) => {
+      if (event.target.matches("[data-start], [data-leave]")) { event.preventDefault(); this.#post(event.target); }
+    });
+  }
+
+  /** Ask for a lab without leaving the page; the same form works without this. */
+  async #post(form) {
+    const button = form.querySelector("button"), error = form.parentElement.parentElement.querySelector("[data-start-error]");
+    if (this.posting) return;
+    this.posting = true;
+    button.setAttribute("aria-disabled", "true");
+    if (error) error.hidden = true;
+    try {
+      freshToken();
+      const answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers: { Accept: "application/json" }, signal: AbortSignal.timeout(30000) });
+      const said = await answer.json();
+      if (!answer.ok) throw Object.assign(new Error(), { said });
+      freshToken();
+      this.dialog.close();
+      this.on.started(said);
+    } catch ({ said }) {
+      if (!error) return form.submit();
+      error.textContent = said?.message ? `${said.message} ${said.what_to_do ?? ""}` : "The lab did not answer. Check your connection and try again.";
+      error.hidden = false;
+    } finally {
+      this.posting = false;
+      button.removeAttribute("aria-disabled");
+    }
+  }
+}
+
+/** A first start makes a guest, and Django then changes the CSRF token: take the one that counts now. */
+function freshToken() {
+  const token = document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1];
+  if (token) for (const field of document.getElementsByName("csrfmiddlewaretoken")) field.value = token;
+}

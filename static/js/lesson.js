@@ -1,0 +1,203 @@
+// The lesson page: puts the parts together and hands each message to the part it is for.
+import "@xterm/xterm/css/xterm.css";
+import "../css/lesson.css";
+import { Commands } from "./commands.js";
+import { Lab } from "./lab.js";
+import { drawer, fullWindow, keyRow, splitter } from "./layout.js";
+import { Runs } from "./runs.js";
+import { Socket } from "./socket.js";
+import { steps } from "./steps.js";
+import { Strip } from "./strip.js";
+import { el } from "./words.js";
+
+const root = document.querySelector(".lab");
+const hosts = root.dataset.hostNames.split(" ");
+const asked = import("./shells.js"); // xterm comes while the socket opens
+const commands = new Commands();
+const early = []; // output that came before the terminal's code
+let shells = null, lost = null, sandbox = null, wanted = false; // wanted: the student has just asked for a lab
+
+const say = (text) => { document.querySelector("[data-said]").textContent = text; };
+
+const socket = new Socket("/ws/lab/", {
+  hello: () => ({ since: shells?.since() ?? {} }),
+  open() { lost = null; lab.draw("up"); settle(true); },
+  lost(how) {
+    lost = how;
+    lab.draw("lost");
+    settle();
+  },
+  refused() { lost = null; lab.apply({ state: "none" }); settle(); },
+  output(shell, offset, bytes) { shells ? shells.output(shell, offset, bytes) : early.push(["output", shell, offset, bytes]); },
+  message(message) {
+    const handle = handlers[message.type];
+    if (handle) handle(message);
+  },
+});
+
+const handlers = {
+  "sandbox.state"(state) {
+    if (state.sandbox && sandbox && state.sandbox !== sandbox) {
+      commands.forget();
+      shells?.forget(hosts);
+      runs.forget();
+    }
+    sandbox = state.sandbox ?? sandbox;
+    lab.apply(state);
+    settle();
+  },
+  "shell.opened"(message) { shells ? shells.opened(message) : early.push(["opened", message]); },
+  "shell.closed"(message) { commands.running.delete(message.shell); shells?.closed(message, hosts); runs.draw(); settle(); },
+  "shell.gap"(message) { shells ? shells.gap(message) : early.push(["gap", message]); },
+  "command.started"(message) { const command = commands.started(message); shells?.ensure(command.shell, command.host); runs.started(command); changed(); },
+  "command.finished"(message) {
+    const command = commands.finished(message);
+    runs.finished(command);
+    shells?.all.get(command.shell)?.terminal.finished(command.duration_ms, command.exit_code, runs.asItShould(command));
+    changed();
+  },
+  commands({ commands: list }) {
+    commands.skew = lab.skew;
+    commands.load(list);
+    for (const command of commands.running.values()) shells?.ensure(command.shell, command.host);
+    runs.loaded();
+    changed();
+  },
+  error({ code, message, what_to_do: what, block }) {
+    const text = `${message} ${what ?? ""}`.trim();
+    if (code === "busy" || block) return runs.refused(block, text);
+    say(text);
+    notice(text);
+  },
+};
+
+const lab = new Lab(root, JSON.parse(document.getElementById("lab-state").textContent), {
+  extend: () => socket.send({ type: "sandbox.extend" }),
+  started(said) {
+    wanted = true;
+    if (said.type === "sandbox.state") handlers["sandbox.state"](said);
+    if (said.state !== "none") socket.connect(); // if it is up already, the server says there what comes next
+  },
+});
+
+const runs = new Runs(root, commands, {
+  run(block, host, shell, text) {
+    shells.select(shells.ensure(shell, host).shell);
+    return socket.send({ type: "run", shell, block, text });
+  },
+  stop: (shell) => shells?.input(shell, "\x03"),
+  ready: (host, shell) => Boolean(shells) && shells.ensure(shell, host).open,
+  runningIn: (shell) => commands.running.get(shell),
+  say,
+});
+
+const strip = new Strip(root, () => ({
+  ready: lab.ready, kept: root.classList.contains("kept"), worker: lab.state.worker, lost: lab.ready || lab.state.state === "waiting" ? lost : null,
+  running: commands.running.get(shells?.current ?? hosts[0]), last: commands.lastOf.get(shells?.current ?? hosts[0]),
+}), () => socket.tryNow());
+
+/** Bring every part in line with the lab and the connection. */
+function settle(again = false) {
+  const { state, worker } = lab.state;
+  const reasons = { none: "Start your lab first.", waiting: "You are in line for a lab.", ended: "Your lab has ended. Start a fresh one.", failed: "Your lab did not start." };
+  runs.hinder(reasons[state] ?? (lost ? "The connection is lost. It comes back by itself." : worker === "down" ? "The lab’s worker has stopped. A new one takes over." : state === "booting" || !shells ? "wait" : ""));
+  if (state !== "claimed" && commands.abandon()) { runs.draw(); changed(); }
+  const kept = state === "claimed" || (state === "ended" && [...commands.lastOf.values()].length > 0);
+  root.classList.toggle("kept", kept);
+  for (const name of ["tools", "new-terminal"]) root.querySelector(`[data-${name}]`).hidden = !kept || (name === "new-terminal" && state !== "claimed");
+  root.querySelector("[data-tabs]").hidden = !kept;
+  root.querySelector(".keys").classList.toggle("live", state === "claimed");
+  if (shells) {
+    shells.setStale(state !== "claimed" || Boolean(lost) || worker === "down");
+    shells.allow(state === "claimed" && socket.up, again);
+  }
+  strip.draw();
+}
+
+function changed() {
+  shells?.markBusy((shell) => commands.running.has(shell));
+  root.querySelector("[data-any-busy]").hidden = !commands.running.size;
+  strip.draw();
+}
+
+/** A sentence above the lesson, for an error that belongs to no part. */
+function notice(text) {
+  const node = el("p", "says-so", text, " ");
+  const away = el("button", "b s", "Hide");
+  away.onclick = () => node.remove();
+  node.append(away);
+  document.querySelector(".scroll > .says-so")?.remove();
+  document.querySelector(".scroll").prepend(node);
+}
+
+function prepare() {
+  for (const listing of document.querySelectorAll(".read pre.listing:not(.expect)")) {
+    const button = el("button", "b s quiet", "Copy");
+    button.type = "button";
+    button.onclick = async () => { await navigator.clipboard?.writeText(listing.textContent.trimEnd()); button.textContent = "Copied"; };
+    const box = el("div", "copies");
+    listing.replaceWith(box);
+    box.append(listing, button);
+  }
+  for (const listing of document.querySelectorAll(".read pre.listing")) listing.tabIndex = 0; // it may scroll sideways
+  runs.draw();
+}
+
+prepare();
+if (lab.state.state !== "none") socket.connect();
+settle();
+splitter(root);
+steps((title) => { lab.title = title; prepare(); });
+
+const open = drawer(root, (yes) => { if (yes) shells?.refit(); });
+const filter = keyRow(root, (text) => shells?.input(shells.current, text));
+fullWindow(root, () => shells?.refit());
+
+root.querySelector("[data-new-terminal]").onclick = (event) => {
+  if (hosts.length === 1) return shells.another(hosts[0]);
+  const menu = el("div", "pop menu", ...hosts.map((host) => { const item = el("button", "", `New terminal on ${host}`); item.type = "button"; item.onclick = () => { menu.remove(); shells.another(host); }; return item; }));
+  menu.popover = "auto";
+  menu.ontoggle = ({ newState }) => { if (newState === "closed") menu.remove(); };
+  const at = event.currentTarget.getBoundingClientRect();
+  menu.style.cssText = `left:${at.left}px;top:${at.bottom + 4}px`;
+  root.append(menu);
+  menu.showPopover();
+  menu.querySelector("button").focus();
+};
+
+addEventListener("keydown", (event) => {
+  if (!event.ctrlKey || event.key !== "F6" || event.defaultPrevented || !shells?.terminal || !root.classList.contains("kept")) return;
+  event.preventDefault();
+  open(true);
+  shells.terminal.focus();
+});
+
+let told = 0; // the student reads: that counts as being here
+const active = () => {
+  if (!lab.ready || Date.now() - told < 30000) return;
+  if (socket.send({ type: "active" })) told = Date.now();
+};
+for (const kind of ["scroll", "pointermove", "keydown"]) addEventListener(kind, active, { passive: true, capture: true });
+
+asked.then(({ Shells }) => {
+  shells = new Shells(root, {
+    send: (message) => socket.send(message.type === "shell.input" ? { ...message, data: filter(message.data) } : message),
+    opened(shell) {
+      if (wanted && innerWidth > 760) shells.terminal.focus();
+      wanted = false;
+      runs.opened(shell);
+      strip.draw();
+    },
+    selected: () => strip.draw(),
+    refused: () => strip.nudge(),
+    busy: (shell) => commands.running.has(shell),
+    say,
+  });
+  for (const host of hosts) shells.ensure(host, host);
+  for (const [what, ...rest] of early.splice(0)) shells[what](...rest);
+  for (const command of commands.running.values()) shells.ensure(command.shell, command.host);
+  settle();
+  changed();
+});
+
+window.patchbay = { text: (shell) => shells?.text(shell) ?? "", terminal: (shell) => shells?.all.get(shell)?.terminal, socket }; // for tests

@@ -1,0 +1,170 @@
+// Run blocks: what each shows, and what a click does. Must not know how bytes travel or how a terminal draws.
+import { counter, duration, el, glyph, program, setGlyph } from "./words.js";
+
+const GLYPH = { idle: "playo", queued: "waitg", busy: "spin", done: "okg", fail: "badg", halt: "stop" };
+const UNHEARD = 5000; // ms after which a command line that no shell reported is given back
+
+export class Runs {
+  /** `on`: run(block, host, shell, text) → bool, stop(shell), ready(host, shell) → bool, runningIn(shell) → command, say(text) */
+  constructor(root, commands, on) {
+    Object.assign(this, { root, commands, on, why: "", sent: new Map(), queued: null, stopped: new Set() });
+    root.addEventListener("click", ({ target }) => {
+      const run = target.closest("[data-run]")?.closest(".run");
+      if (run) this.#click(run);
+    });
+    setInterval(() => this.#tick(), 250);
+  }
+
+  get blocks() { return [...this.root.querySelectorAll(".run[data-block]")]; }
+  block(id) { return this.root.querySelector(`.run[data-block="${CSS.escape(id)}"]`); }
+
+  /** Draw every block from what is known; after a load, a reload, a change of step. */
+  draw() { for (const run of this.blocks) this.#draw(run); this.#next(); }
+
+  /** Why nothing can be run now ("" if it can). */
+  hinder(why) { if (why !== this.why) { this.why = why; if (why && this.queued && why !== "wait") this.#unqueue(); this.draw(); } }
+
+  forget() { this.sent.clear(); this.stopped.clear(); this.#unqueue(); this.draw(); }
+
+  started(command) { if (command.block) this.sent.delete(command.block); this.#shell(command.shell); }
+
+  finished(command) {
+    this.#shell(command.shell);
+    const run = command.block && this.block(command.block);
+    const name = command.text ? `${program(command.text)}: ` : "";
+    this.on.say(run ? `${name}${run.querySelector("[data-outcome]").textContent}, ${run.querySelector("[data-time]").textContent}` : `${name}exit ${command.exit_code ?? "unknown"}`);
+  }
+
+  /** Did it end as its block says it should? */
+  asItShould({ block, exit_code: code }) { return Boolean(block) && code !== null && code === Number(this.block(block)?.dataset.expect); }
+
+  /** The list after a connection came back: what was sent and is not in it never arrived. */
+  loaded() {
+    for (const [block, { shell, at }] of this.sent) {
+      const known = this.commands.byBlock.get(block);
+      if (known && known.began > at - 1000) this.sent.delete(block);
+      else this.#giveBack(block, shell, "This did not reach your lab. Run it again.", 3000);
+    }
+    this.draw();
+  }
+
+  refused(block, why) {
+    for (const id of block ? [block] : [...this.sent.keys()].slice(-1)) {
+      this.sent.delete(id);
+      const run = this.block(id);
+      if (run) { this.#draw(run); this.#says(run, why); }
+    }
+    this.#next();
+  }
+
+  /** A shell answers: what waited for it goes out. */
+  opened(shell) {
+    const run = this.queued;
+    if (run?.dataset.shell !== shell) return;
+    this.queued = null;
+    this.#send(run);
+  }
+
+  #click(run) {
+    const state = run.dataset.state, { shell, host, block } = run.dataset;
+    if (state === "busy") {
+      const command = this.on.runningIn(shell);
+      if (command) this.stopped.add(command.id);
+      return this.on.stop(shell);
+    }
+    if (state === "queued") return this.#unqueue();
+    if (this.why && this.why !== "wait") return this.#says(run, this.why);
+    const other = this.on.runningIn(shell);
+    if (other) return this.#says(run, [el("code", "", program(other.text)), " is using this terminal. Stop it, or open a second one."]);
+    if (this.why === "wait" || !this.on.ready(host, shell)) {
+      this.#unqueue();
+      this.queued = run;
+      this.#draw(run);
+      return;
+    }
+    if (!this.sent.has(block)) this.#send(run);
+  }
+
+  #send(run) {
+    const { block, host, shell } = run.dataset;
+    const at = Date.now();
+    if (!this.on.run(block, host, shell, run.querySelector("code").textContent)) return this.#says(run, "The connection is lost. It comes back by itself.");
+    this.sent.set(block, { at, shell });
+    this.#draw(run);
+    this.#giveBack(block, shell, "The shell did not report this command. See in the terminal what it waits for.", UNHEARD);
+  }
+
+  #giveBack(block, shell, why, after) {
+    const sent = this.sent.get(block);
+    setTimeout(() => { if (sent && this.sent.get(block) === sent && !this.on.runningIn(shell)) this.refused(block, why); }, after);
+  }
+
+  #unqueue() { const run = this.queued; this.queued = null; if (run) this.#draw(run); }
+
+  #shell(shell) { for (const run of this.blocks) if (run.dataset.shell === shell) this.#draw(run); this.#next(); }
+
+  #draw(run) {
+    const { block, expect } = run.dataset;
+    const command = this.commands.byBlock.get(block);
+    const button = run.querySelector("[data-run]"), outcome = run.querySelector("[data-outcome]"), time = run.querySelector("[data-time]");
+    let state = "idle", said = "", took = "", says = "", label = "Run", again = false;
+    if (this.sent.has(block)) { state = "busy"; label = "Stop"; took = counter(0); }
+    else if (this.queued === run) { state = "queued"; label = "Cancel"; said = "waits for the shell"; }
+    else if (command && !command.over) { state = "busy"; label = "Stop"; took = counter(Date.now() - command.began); }
+    else if (command) {
+      again = true;
+      const code = command.exit_code, wanted = Number(expect);
+      took = command.duration_ms == null ? "" : duration(command.duration_ms);
+      if (code === null) { state = "fail"; said = "no exit code"; says = command.lost ? "The lab ended while this ran." : "The shell ended while this ran."; }
+      else if (code === wanted) { state = "done"; said = code ? `exit ${code}, as it should` : `exit ${code}`; }
+      else if (code === 130) { state = "halt"; said = "stopped, exit 130"; says = "You stopped it with Ctrl-C. That is not an error."; }
+      else { state = "fail"; said = wanted ? `exit ${code}, not ${wanted}` : `exit ${code}`; }
+      if (state === "done" && this.stopped.has(command.id)) { state = "halt"; said = `stopped, exit ${code}`; }
+    }
+    run.dataset.state = state;
+    setGlyph(run.querySelector(".g"), GLYPH[state]);
+    outcome.hidden = !said; outcome.textContent = said;
+    time.hidden = !took; time.textContent = took;
+    const shape = again ? "again" : label;
+    if (button.dataset.shape !== shape) {
+      button.dataset.shape = shape;
+      button.className = again ? "icon s" : "b s";
+      button.replaceChildren(...(again ? [glyph("again")] : label === "Stop" ? [glyph("stop"), "Stop"] : [label]));
+      if (again) button.setAttribute("aria-label", "Run again"); else button.removeAttribute("aria-label");
+    }
+    const blocked = state !== "busy" && state !== "queued" && ((this.why && this.why !== "wait") || this.#taken(run));
+    blocked ? button.setAttribute("aria-disabled", "true") : button.removeAttribute("aria-disabled");
+    button.title = blocked ? this.why || `${program(this.on.runningIn(run.dataset.shell).text)} is using this terminal.` : "";
+    this.#says(run, says);
+  }
+
+  /** Taken by another command for longer than a blink: a button must not flicker with every `ls`. */
+  #taken(run) {
+    const other = this.on.runningIn(run.dataset.shell);
+    return other && other.block !== run.dataset.block && Date.now() - other.began > 1000;
+  }
+
+  #says(run, what) {
+    const says = run.querySelector(".says");
+    says.replaceChildren(...(Array.isArray(what) ? what : [what]));
+    says.hidden = !what.length;
+  }
+
+  /** The next thing to do is the one solid button. */
+  #next() {
+    const next = this.blocks.find((run) => run.dataset.state === "idle" && !run.querySelector("[data-run]").hasAttribute("aria-disabled"));
+    for (const run of this.blocks) run.querySelector("[data-run]").classList.toggle("solid", run === next);
+    const waiting = this.blocks.some((run) => ["idle", "busy", "queued"].includes(run.dataset.state));
+    this.root.querySelector("[data-next]")?.classList.toggle("solid", !waiting);
+  }
+
+  #tick() {
+    for (const run of this.blocks) {
+      if (run.dataset.state === "busy") {
+        const began = this.commands.byBlock.get(run.dataset.block)?.began;
+        const sent = this.sent.get(run.dataset.block)?.at;
+        run.querySelector("[data-time]").textContent = counter(Date.now() - (sent ?? began ?? Date.now()));
+      } else if (Boolean(this.#taken(run)) !== run.querySelector("[data-run]").hasAttribute("aria-disabled") && !this.why) { this.#draw(run); this.#next(); }
+    }
+  }
+}

@@ -1,0 +1,30 @@
+// From step to step without leaving the page: the terminal stays as it is. Must not know what a step holds.
+/** `after()` runs when another step is on the page. */
+export function steps(after) {
+  const go = async (address, push) => {
+    let page;
+    try {
+      const answer = await fetch(address, { headers: { Accept: "text/html" } });
+      if (!answer.ok) throw new Error(answer.status);
+      page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    } catch { location.href = address; return; }
+    const parts = [...document.querySelectorAll("[data-swap]")].map((old) => [old, page.querySelector(`[data-swap="${old.dataset.swap}"]`)]);
+    if (parts.some(([, fresh]) => !fresh)) { location.href = address; return; }
+    for (const [old, fresh] of parts) old.replaceWith(fresh);
+    document.title = page.title;
+    if (push) history.pushState({}, "", address);
+    document.querySelector(".scroll").scrollTop = 0;
+    if (innerWidth <= 760) scrollTo(0, 0);
+    after(page.title);
+    document.querySelector(".read h1")?.focus({ preventScroll: true });
+  };
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-step]");
+    if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    go(link.href, true);
+  });
+  let here = location.pathname;
+  addEventListener("popstate", () => { if (location.pathname !== here) go(location.href, false); });
+  new MutationObserver(() => { here = location.pathname; }).observe(document.querySelector("title"), { childList: true });
+}

@@ -1,0 +1,64 @@
+// The line under the terminal: what runs, how the last command ended, or why keys are refused. Must not know who tells it.
+import { counter, duration, el, firstLine, program, setGlyph } from "./words.js";
+
+export class Strip {
+  /** `now()` → {ready, kept, lost: {since, next} | null, worker, running, last, anyRunning} */
+  constructor(root, now, tryNow) {
+    Object.assign(this, { root, now, tryNow, node: root.querySelector("[data-strip]"), key: "" });
+    setInterval(() => this.draw(), 250);
+  }
+
+  nudge() {
+    this.node.classList.remove("nudge");
+    void this.node.offsetWidth;
+    this.node.classList.add("nudge");
+  }
+
+  draw() {
+    const { ready, kept, lost, worker, running, last } = this.now();
+    if (lost) {
+      this.#show("lost", "trouble", "waitg", () => [el("b", "", ""), " ", ...this.#goesOn(running), el("button", "b s", "Try now")]);
+      this.node.querySelector("b").textContent = `Connection lost ${counter(Date.now() - lost.since)} ago.`;
+      this.#time(lost.next > Date.now() ? `next try in ${Math.ceil((lost.next - Date.now()) / 1000)} s` : "trying");
+      return;
+    }
+    if (ready && worker === "down") {
+      this.#show("down", "trouble bad", "badg", () => [el("b", "", "The lab’s worker has stopped."), " Your hosts still run and nothing is lost. A new worker takes over, usually within 10 s."]);
+      return this.#time("");
+    }
+    const command = kept ? running ?? last : null;
+    if (!command) {
+      this.#show(ready ? "empty" : "none", "line", "waitg", () => [ready ? "Nothing has run in this terminal yet." : "The terminal opens here when your lab is ready."]);
+      return this.#time("");
+    }
+    const code = command.exit_code, tone = running ? "busy" : code === 0 ? "ok" : code === 130 ? "" : "bad";
+    this.#show(`${command.id}${command.over}`, `line ${tone}`, running ? "spin" : code === 0 ? "okg" : code === 130 ? "stop" : "badg",
+      () => [el("code", "", firstLine(command.text)), ...(running ? [" runs"] : [code === null ? ", no exit code" : `, exit ${code}`])]);
+    this.#time(running ? counter(Date.now() - command.began) : command.duration_ms == null ? "" : duration(command.duration_ms));
+  }
+
+  #goesOn(running) {
+    return running ? [el("code", "", program(running.text)), " keeps running; you will see what you missed."] : ["Your lab goes on; you will see what you missed."];
+  }
+
+  #time(text) {
+    const time = this.node.querySelector("[data-strip-time]");
+    if (time.textContent !== text) time.textContent = text;
+  }
+
+  #show(key, tone, glyphName, content) {
+    if (this.key === key) return;
+    this.key = key;
+    this.node.className = `strip ${tone}`;
+    setGlyph(this.node.querySelector(".g"), glyphName);
+    const what = this.node.querySelector(".what"), parts = content();
+    this.node.querySelector("button")?.remove();
+    const button = parts.at(-1) instanceof HTMLButtonElement ? parts.pop() : null;
+    what.replaceChildren(...parts);
+    if (button) { button.type = "button"; button.onclick = this.tryNow; what.after(button); }
+    const last = this.root.querySelector("[data-last]"); // the closed drawer says the same, shorter
+    last.className = `last ${tone}`;
+    const copy = el("span"); copy.append(...[...what.childNodes].map((node) => node.cloneNode(true)));
+    last.replaceChildren(this.node.querySelector(".g").cloneNode(true), copy);
+  }
+}

@@ -1,0 +1,299 @@
+// One shell drawn by xterm.js: size, keys, bytes by offset, copy and find. Must not know of tabs, lessons or the socket.
+import { Terminal as Xterm } from "@xterm/xterm";
+import { FitAddon } from "@xterm/addon-fit";
+import { Unicode11Addon } from "@xterm/addon-unicode11";
+import { WebLinksAddon } from "@xterm/addon-web-links";
+import { duration, el, glyph } from "./words.js";
+
+const ACK_EVERY = 64 * 1024;
+const FONT = '"JetBrains Mono Variable", "Noto Sans Mono CJK SC", ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace';
+const ANSWER = /^\x1b(\[[?>=]?[\d;]*[cnRuxty]|[\]P_].*)/s; // what a terminal answers by itself when it is asked
+
+/** The nearest size at which a column is a whole number of device pixels: WebGL would cut the rest off and squeeze the letters. */
+const crisp = (size) => { const ratio = 0.6 * devicePixelRatio; return Math.round(size * ratio) / ratio + 0.05; };
+
+/** xterm's colours from the page's tokens, as they are now. */
+export function colours(stale) {
+  const probe = el("i");
+  document.body.append(probe);
+  const read = (token) => { probe.style.color = `var(--${token})`; return getComputedStyle(probe).color; };
+  const [red, green, yellow, blue, magenta, cyan] = ["red", "green", "yellow", "blue", "magenta", "cyan"].map((hue) => read(`t-${hue}`));
+  const ink = read("ink"), ink2 = read("ink-2"), ink3 = read("ink-3"), term = read("term");
+  const theme = {
+    background: term, foreground: stale ? ink3 : ink, cursor: stale ? ink3 : ink, cursorAccent: term,
+    selectionBackground: read("select"), selectionInactiveBackground: read("select"),
+    black: ink3, brightBlack: ink3, white: ink2, brightWhite: ink,
+    red, green, yellow, blue, magenta, cyan,
+    brightRed: red, brightGreen: green, brightYellow: yellow, brightBlue: blue, brightMagenta: magenta, brightCyan: cyan,
+    scrollbarSliderBackground: read("line"), scrollbarSliderHoverBackground: read("edge"), scrollbarSliderActiveBackground: read("edge"),
+  };
+  probe.remove();
+  return theme;
+}
+
+export class Terminal {
+  /** `on`: input(text), resize(cols, rows), drawn(offset), refused(), leave(), find(), copied(what) */
+  constructor(name, on, { fontSize = 13, reader = false } = {}) {
+    this.name = name;
+    this.on = on;
+    this.next = null; // offset of the next byte to draw; null before the first
+    this.drawn = this.acked = 0;
+    this.old = 0; // writes under way that repeat the past
+    this.live = false;
+    this.stale = false;
+    this.fit = el("div", "fit");
+    this.screen = el("div", "screen", this.fit);
+    this.xterm = new Xterm({
+      allowProposedApi: true, fontFamily: FONT, fontSize: crisp(fontSize), fontWeight: 450, fontWeightBold: 700, screenReaderMode: reader, theme: colours(false),
+      cursorBlink: false, cursorInactiveStyle: "outline", scrollback: 10000, minimumContrastRatio: 4.5, macOptionIsMeta: true, scrollOnUserInput: true,
+      drawBoldTextInBrightColors: false, smoothScrollDuration: 0, tabStopWidth: 8,
+    });
+  }
+
+  /** Into the page. Its box must be laid out: the size must be right before the shell is asked for. */
+  open(parent) {
+    parent.append(this.screen);
+    const { xterm } = this;
+    this.fitter = new FitAddon();
+    xterm.loadAddon(this.fitter);
+    xterm.loadAddon(new Unicode11Addon());
+    xterm.unicode.activeVersion = "11";
+    xterm.loadAddon(new WebLinksAddon((event, address) => { event.preventDefault(); window.open(address, "_blank", "noopener,noreferrer"); }));
+    xterm.open(this.fit);
+    xterm.textarea.setAttribute("aria-label", `Terminal ${this.name}. Leave with Control F6.`);
+    this.#marks();
+    this.#keys();
+    this.resize();
+    xterm.onResize(({ cols, rows }) => { clearTimeout(this.sized); this.sized = setTimeout(() => this.on.resize(cols, rows), 60); });
+    xterm.onData((data) => { if (!this.stale && !(this.old && ANSWER.test(data))) this.on.input(data); });
+    xterm.onBinary((data) => { if (!this.stale) this.on.input(data); });
+    xterm.onCursorMove(() => this.#follow());
+    this.watcher = new ResizeObserver(() => this.resize());
+    this.watcher.observe(this.screen);
+    this.#sharpen();
+    document.fonts.load(`13px "JetBrains Mono Variable"`).then(() => this.#measure());
+  }
+
+  get cols() { return this.xterm.cols; }
+  get rows() { return this.xterm.rows; }
+
+  /** Bytes of this shell from `offset` on. A byte that is drawn already is dropped. */
+  output(offset, bytes) {
+    if (this.next === null) this.next = this.drawn = this.acked = offset;
+    if (offset > this.next) this.gap(this.next, offset);
+    const fresh = bytes.subarray(this.next - offset);
+    if (!fresh.length) return;
+    const end = (this.next += fresh.length);
+    const past = !this.live || end <= this.liveFrom;
+    this.old += past;
+    this.xterm.write(fresh, () => {
+      this.old -= past;
+      this.drawn = end;
+      if (this.drawn - this.acked >= ACK_EVERY) { this.acked = this.drawn; this.on.drawn(this.drawn); }
+    });
+  }
+
+  gap(from, to) {
+    if (this.next === null || to <= this.next) { this.next ??= to; return; }
+    const size = to - Math.max(from, this.next);
+    const said = size > 1e6 ? `${(size / 1e6).toFixed(1)} MB` : size > 1e3 ? `${Math.round(size / 1e3)} kB` : `${size} bytes`;
+    this.next = to;
+    this.xterm.write(`\x1b[0m\r\n\x1b[2m— ${said} were printed while nobody looked —\x1b[0m\r\n`);
+  }
+
+  /** The shell answers: from byte `from` on it is now, and what programs ask the terminal is answered. */
+  opened(from) {
+    if (this.live) return;
+    this.liveFrom = from ?? 0;
+    if (from !== undefined) this.live = true; else setTimeout(() => { this.live = true; }, 300);
+  }
+
+  /** Another bash under the same name: nothing of the old one counts. */
+  restart() {
+    this.xterm.reset();
+    this.next = null;
+    this.live = false;
+  }
+
+  setStale(stale) {
+    if (stale === this.stale) return;
+    this.stale = stale;
+    this.screen.classList.toggle("stale", stale);
+    this.xterm.options.disableStdin = stale;
+    this.paint();
+  }
+
+  paint() { this.xterm.options.theme = colours(this.stale); }
+
+  setFontSize(size) { this.xterm.options.fontSize = crisp(size); this.resize(); }
+  setReader(on) { this.xterm.options.screenReaderMode = on; }
+  focus() { this.xterm.focus(); }
+  clearSelection() { this.xterm.clearSelection(); }
+
+  resize() {
+    if (!this.screen.offsetParent || !this.fitter) return;
+    const cell = this.#cell();
+    // On a phone a table of `ip` or `brctl` would wrap: keep 80 columns there and pan.
+    if (cell) this.screen.style.setProperty("--wide", innerWidth <= 760 ? `${Math.ceil(cell * 80) + 16}px` : "0");
+    const size = this.fitter.proposeDimensions();
+    if (!size || !(size.cols > 1 && size.rows > 1)) return;
+    this.xterm.resize(Math.min(500, size.cols), Math.min(200, size.rows));
+  }
+
+  /** The whole buffer as text, wrapped lines joined. */
+  text(from = 0, to = Infinity) {
+    const buffer = this.xterm.buffer.active;
+    const lines = [];
+    for (let y = from; y < Math.min(buffer.length, to); y++) {
+      const line = buffer.getLine(y);
+      const text = line.translateToString(!buffer.getLine(y + 1)?.isWrapped);
+      if (line.isWrapped && lines.length) lines[lines.length - 1] += text; else lines.push(text);
+    }
+    return lines.join("\n").trimEnd();
+  }
+
+  /** What is selected; else what the last command printed; else everything. */
+  async copy() {
+    const { xterm } = this;
+    if (xterm.hasSelection()) { await toClipboard(xterm.getSelection()); return "selection"; }
+    const last = this.last;
+    if (last?.from && !last.from.isDisposed && last.from.line >= 0) {
+      const to = last.to && !last.to.isDisposed ? last.to.line : Infinity;
+      await toClipboard(this.text(last.from.line, to));
+      return "output of the last command";
+    }
+    await toClipboard(this.text());
+    return "whole terminal";
+  }
+
+  async search() {
+    if (!this.searcher) {
+      const { SearchAddon } = await import("@xterm/addon-search");
+      this.searcher = new SearchAddon();
+      this.xterm.loadAddon(this.searcher);
+    }
+    return this.searcher;
+  }
+
+  /** A command that ended, with its time; `good`: it ended as it should. Its mark may be drawn already, or be on its way. */
+  finished(ms, code, good) {
+    this.xterm.write("", () => { this.due = { ms, code, good }; if (this.marked) this.#time(); });
+  }
+
+  /** The time goes to the right end of the command's line, if there is room. */
+  #time() {
+    const { marked: { marker, look }, due: { ms, code, good } } = this;
+    this.marked = this.due = null;
+    if (marker.isDisposed || this.xterm.buffer.active.type !== "normal") return;
+    if (good) look.good = true;
+    look.draw?.();
+    if (ms == null) return;
+    const text = code ? `exit ${code}, ${duration(ms)}` : duration(ms);
+    const line = this.xterm.buffer.active.getLine(marker.line);
+    if (!line || line.translateToString(true).length > this.cols - text.length - 3) return;
+    this.xterm.registerDecoration({ marker, x: 1, anchor: "right", width: text.length + 1, layer: "top" })?.onRender((node) => {
+      node.className = "xterm-decoration dur-mark";
+      node.textContent = text;
+    });
+  }
+
+  dispose() {
+    this.watcher?.disconnect();
+    this.xterm.dispose();
+    this.screen.remove();
+  }
+
+  /** Marks that bash writes (OSC 133): where a prompt begins, where output begins, how it ended. They make the gutter. */
+  #marks() {
+    let prompt = null, ran = null;
+    this.xterm.parser.registerOscHandler(133, (data) => {
+      const [kind, code] = data.split(";");
+      if (kind === "A") prompt = this.xterm.registerMarker(0);
+      if (kind === "C") { ran = prompt; this.last = { from: this.xterm.registerMarker(0) }; }
+      if (kind === "D" && ran) {
+        if (this.last) this.last.to = this.xterm.registerMarker(0);
+        this.#outcome(ran, Number(code) || 0);
+        ran = null;
+      }
+      return true;
+    });
+  }
+
+  #outcome(marker, code) {
+    const look = { good: code === 0 };
+    this.marked = { marker, look };
+    this.xterm.registerDecoration({ marker, x: 0, width: 1, layer: "top" })?.onRender((node) => {
+      if (look.draw) return;
+      look.draw = () => {
+        const [tone, name] = look.good ? ["ok", "okg"] : code === 130 ? ["ter", "stop"] : ["bad", "badg"];
+        node.className = `xterm-decoration gut-mark ${tone}`;
+        node.replaceChildren(glyph(name));
+      };
+      look.draw();
+    });
+    if (this.due) this.#time();
+  }
+
+  #keys() {
+    this.xterm.attachCustomKeyEventHandler((event) => {
+      if (event.type !== "keydown") return true;
+      const { ctrlKey: ctrl, shiftKey: shift, altKey: alt, code, key } = event;
+      const done = (act) => { event.preventDefault(); act(); return false; };
+      if (ctrl && key === "F6") return done(() => this.on.leave());
+      if (ctrl && shift && code === "KeyF") return done(() => this.on.find());
+      if ((ctrl && shift && code === "KeyC") || (ctrl && !shift && key === "Insert")) return done(() => this.xterm.hasSelection() && this.#take());
+      if (ctrl && !shift && !alt && code === "KeyC" && this.xterm.hasSelection() && this.atPrompt?.()) return done(() => { this.#take(); this.clearSelection(); });
+      if ((ctrl && shift && code === "KeyV") || (shift && !ctrl && key === "Insert")) return false; // the browser pastes
+      if (this.stale && !ctrl && !event.metaKey && (key.length === 1 || ["Enter", "Tab", "Backspace"].includes(key))) {
+        if (key === "Tab") return false;
+        return done(() => this.on.refused());
+      }
+      return true;
+    });
+  }
+
+  async #take() { await this.copy(); this.on.copied("selection"); }
+
+  /** WebGL draws faster; where it is missing or lost, and on a phone, the DOM draws. */
+  async #sharpen() {
+    if (matchMedia("(pointer: coarse)").matches) return;
+    try {
+      const { WebglAddon } = await import("@xterm/addon-webgl");
+      const webgl = new WebglAddon();
+      webgl.onContextLoss(() => webgl.dispose());
+      this.xterm.loadAddon(webgl);
+    } catch { /* no WebGL here */ }
+  }
+
+  /** The font has come: measure again. */
+  #measure() {
+    this.xterm.options.fontFamily = `${FONT}, monospace`; // a changed value is what makes xterm measure
+    this.xterm.clearTextureAtlas();
+    this.resize();
+  }
+
+  #cell() { return this.fit.querySelector(".xterm-screen").clientWidth / this.cols; }
+
+  /** Where the terminal is wider than its window (phone), keep the cursor in sight. */
+  #follow() {
+    const spare = this.screen.scrollWidth - this.screen.clientWidth;
+    if (spare <= 0) return;
+    const cell = this.#cell();
+    const x = this.xterm.buffer.active.cursorX * cell;
+    const { scrollLeft, clientWidth } = this.screen;
+    if (x < scrollLeft) this.screen.scrollLeft = Math.max(0, x - clientWidth / 2);
+    else if (x > scrollLeft + clientWidth - 40) this.screen.scrollLeft = x - clientWidth + 80;
+  }
+}
+
+async function toClipboard(text) {
+  if (navigator.clipboard && isSecureContext) return navigator.clipboard.writeText(text);
+  const before = document.activeElement; // plain http on another machine: the old way
+  const area = el("textarea", "vh");
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+  before?.focus();
+}

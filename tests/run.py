@@ -1,0 +1,73 @@
+"""`./lab test`: lint, types, units, then one real lab that all end-to-end tests share, Chromium last.
+
+    ./lab test             everything
+    ./lab test --quick     lint, types, units and one end-to-end test
+    ./lab test ARGUMENTS   pytest with these arguments, with a lab if tests/ needs one
+
+The lab of the tests lives in var/test and is kept set up from one run to the next; nothing of it keeps running.
+Must not know what is tested.
+"""
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+BASE = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+
+
+def environment() -> dict[str, str]:
+    with socket.socket() as probe:  # a port that is free now
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("PATCHBAY_", "DJANGO_", "DATABASE_URL", "REDIS_URL"))},
+        "PATCHBAY_VAR": str(BASE / "var" / "test"),
+        "PATCHBAY_PORT": str(port),
+        "PATCHBAY_CAPACITY": "4",
+        "PATCHBAY_POOL": "2",
+        "PATCHBAY_ENGINE_DISK_GIB": "8",
+        "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", "default"),
+    }
+
+
+def part(name: str, *argv: str | Path, env: dict[str, str], minutes: float) -> int:
+    print(f"\n== {name}", flush=True)
+    began = time.monotonic()
+    try:
+        code = subprocess.run([str(word) for word in argv], cwd=BASE, env=env, timeout=minutes * 60).returncode
+    except subprocess.TimeoutExpired:
+        print(f"{name} did not end within {minutes:g} minutes.", flush=True)
+        code = 1
+    print(f"== {name}: {'passed' if code == 0 else 'FAILED'} after {time.monotonic() - began:.0f} s", flush=True)
+    return code
+
+
+def main(arguments: list[str]) -> int:
+    env = environment()
+    (BASE / "var" / "test").mkdir(parents=True, exist_ok=True)
+    pytest = [sys.executable, "-m", "pytest"]
+    if arguments and arguments != ["--quick"]:
+        return part("pytest", *pytest, *arguments, env=env, minutes=40)
+    parts: list[tuple[str, list, float]] = [
+        ("lint", [BIN / "ruff", "check", "."], 2),
+        ("types", [BIN / "mypy", "labsite", "lessons", "netcontrol"], 5),
+        ("lessons", [sys.executable, "manage.py", "lessons", "lint"], 1),
+        ("units", [*pytest, "-q", "labsite", "lessons", "netcontrol"], 8),
+    ]
+    if arguments == ["--quick"]:
+        parts += [("one end-to-end test", [*pytest, "-q", "tests/test_try.py", "-k", "real_thing"], 8)]
+    else:
+        parts += [
+            ("end to end", [*pytest, "-q", "tests", "-m", "not browser"], 25),
+            ("in Chromium", [*pytest, "-q", "tests", "-m", "browser"], 12),
+        ]
+    failed = [name for name, argv, minutes in parts if part(name, *argv, env=env, minutes=minutes)]
+    print(f"\nFailed: {', '.join(failed)}." if failed else "\nAll passed.", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
