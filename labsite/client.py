@@ -4,6 +4,7 @@ and the tests. Must not know the database, Redis or the engine: it sees what a b
 import json
 import struct
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,7 @@ class Guest:
     keep: bool = False
     http: requests.Session = field(default_factory=requests.Session)
     socket: Any = None
+    sandbox: uuid.UUID | None = None
     drawn: dict[str, int] = field(default_factory=dict)  # shell: offset after the last byte seen
 
     def __enter__(self) -> "Guest":
@@ -66,6 +68,10 @@ class Guest:
         page = self.get(f"/lessons/{self.lesson}/")
         if page.status_code == 404:
             raise LabError("no_lesson", f"There is no lesson {self.lesson!r}.", "See the ones there are: ./lab lessons list", status=404)
+        return self.start_now()
+
+    def start_now(self) -> Event:
+        """Press Start on a page that is open already."""
         return self.post(f"/lessons/{self.lesson}/start")
 
     # The WebSocket
@@ -119,6 +125,7 @@ class Guest:
                 raise LabError(event["code"], event["message"], event["what_to_do"])
             if event["type"] == "sandbox.state":
                 if event["state"] == "claimed":
+                    self.sandbox = uuid.UUID(event["sandbox"])
                     return event
                 if event["state"] == "failed":
                     raise LabError("failed", event["why"] or "The lab did not start.", "Try again.")

@@ -98,5 +98,5 @@ def _workers() -> list[str]:
 def _or(ask: Callable, otherwise):
     try:
         return ask()
-    except Exception:  # noqa: BLE001 whatever a library raises: the part is down
+    except Exception:
         return otherwise

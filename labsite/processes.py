@@ -69,15 +69,24 @@ def launch() -> None:
 
 
 def start(*programs: str) -> None:
-    """Start these programs, in order, each once it is not running. Raises LabError with the last words of one that does not."""
+    """Start those of these programs that do not run. Does not wait: see `until`."""
+    now = states()
     for program in programs:
-        try:
-            if states().get(program) not in ("RUNNING", "STARTING"):
-                supervisor().startProcess(program, True)
-        except xmlrpc.client.Fault:
-            log = settings.VAR / "log" / f"{program}.log"
-            words = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
-            raise LabError(program, f"{program} did not start: {words[0][:300] if words else 'it said nothing'}", f"The whole of it is in {log}.") from None
+        if now.get(program) not in ("RUNNING", "STARTING"):
+            supervisor().startProcess(program, False)
+
+
+def until(true, seconds: float, *programs: str) -> None:
+    """Wait until `true()` is, which these programs are needed for. Raises LabError with the last words of one that does not stay up."""
+    end = time.monotonic() + seconds
+    while not true():
+        now = states()
+        for program in programs:
+            if now.get(program) in ("BACKOFF", "FATAL", "EXITED") or time.monotonic() > end:
+                log = settings.VAR / "log" / f"{program}.log"
+                words = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
+                raise LabError(program, f"{program} did not start: {words[0][:300] if words else 'it said nothing'}", f"The whole of it is in {log}.")
+        time.sleep(0.05)
 
 
 def stop() -> None:

@@ -91,11 +91,7 @@ async def carry_async(sandbox_id: str) -> None:
         except stream.Unreachable as down:
             log.warning("%s: Redis does not answer: %s", sandbox_id, down)
             if carrier.carried:
-                this = asyncio.current_task()
-    assert this
-    _carrying.add(this)
-    this.add_done_callback(_carrying.discard)
-    gave_up = time.monotonic() + REDIS_PATIENCE
+                gave_up = time.monotonic() + REDIS_PATIENCE
             await asyncio.sleep(0.2)
 
 

@@ -105,10 +105,10 @@ class LabConsumer(AsyncWebsocketConsumer):
             await self.close(4401)
 
     async def disconnect(self, code: int) -> None:
-        for task in [*self.tasks, self.reader]:
-            if task:
-                task.cancel()
-        await asyncio.gather(*(task for task in [*self.tasks, self.reader] if task), return_exceptions=True)
+        running = [task for task in (*self.tasks, self.reader) if task]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
         if self.sandbox:
             with contextlib.suppress(*stream.Unreachable, stream.TooMuchInput):
                 await stream.send_input(stream.client(), self.sandbox, {"type": "view", "viewer": self.viewer, "acks": {}, "gone": True})
@@ -163,7 +163,7 @@ class LabConsumer(AsyncWebsocketConsumer):
         assert self.sandbox
         await stream.send_input(stream.client(), self.sandbox, m)
         if time.monotonic() - self.active_at > ACTIVE_SECONDS:
-            await self.active(m)
+            self.tasks = [*(task for task in self.tasks if not task.done()), asyncio.create_task(self._seen())]  # behind the keys: the database may be slow
 
     async def shell_open(self, m: dict) -> None:
         host = _name(m, "host")
@@ -197,10 +197,14 @@ class LabConsumer(AsyncWebsocketConsumer):
         await stream.anotify(self.user.pk)
 
     async def active(self, m: dict) -> None:
+        await self._seen()
+
+    async def _seen(self) -> None:
         if self.sandbox and time.monotonic() - self.active_at > ACTIVE_SECONDS / 2:
             self.active_at = time.monotonic()
             rows = Sandbox.objects.filter(pk=self.sandbox, owner=self.user, state=Sandbox.State.CLAIMED)
-            await database_sync_to_async(rows.update)(active_at=timezone.now())
+            with contextlib.suppress(DatabaseError):
+                await database_sync_to_async(rows.update)(active_at=timezone.now())
 
     # Where the lab stands
 

@@ -108,7 +108,7 @@ def alive() -> bool:
     try:
         with _sync(0.5) as r:
             return bool(r.ping())
-    except Unreachable + (redis.RedisError,):
+    except (*Unreachable, redis.RedisError):
         return False
 
 

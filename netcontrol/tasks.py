@@ -6,7 +6,6 @@ models.py, the work is in engine/ and attach.py. Must not know lessons.
 import logging
 import uuid
 
-from asgiref.sync import async_to_sync
 from celery import shared_task
 from celery.signals import worker_ready
 from django.conf import settings
@@ -55,7 +54,7 @@ def start(owner, layout: str) -> Sandbox | Waiting:
 
 def tell(owner_id: int | None) -> None:
     if owner_id:
-        stream.lab_changed(owner_id)
+        stream.notify(owner_id)
 
 
 @shared_task
@@ -114,18 +113,8 @@ def remove(sandbox_id: str) -> None:
     except ENGINE_FAULTS as broken:
         log.error("sandbox %s is not removed yet: %s", sandbox, broken)
         return
-    async_to_sync(forget)(str(sandbox.pk))
+    stream.forget(str(sandbox.pk))
     Sandbox.objects.filter(pk=sandbox.pk).update(gone_at=timezone.now())
-
-
-async def forget(sandbox_id: str) -> None:
-    client = stream.connect()
-    try:
-        await stream.forget(client, sandbox_id)
-    except stream.Unreachable:
-        pass  # then it holds nothing, or forgets by itself after some hours
-    finally:
-        await client.aclose()
 
 
 @shared_task
@@ -182,7 +171,7 @@ def reconcile() -> None:
 def begin(sender, **_) -> None:
     """A worker starts: the leases of its predecessor are void; boots that its predecessor began will never end."""
     if settings.ATTACH_QUEUE in sender.app.amqp.queues.consume_from:
-        stream.void_leases(settings.MACHINE)
+        stream.void_leases()
         return
     for sandbox in Sandbox.objects.filter(machine=this_machine(), state=Sandbox.State.BOOTING):
         sandbox.end("The lab was restarted while your lab started. You keep your place.", Sandbox.State.FAILED)

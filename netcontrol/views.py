@@ -8,20 +8,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
-from redis import Redis, RedisError
 
-from netcontrol import pool, tasks
+from netcontrol import pool, stream, tasks
 from netcontrol.errors import LabError
 from netcontrol.models import Sandbox, Waiting
 from netcontrol.state import lab_state
-
-
-def redis_answers() -> bool:
-    try:
-        with Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1) as client:
-            return bool(client.ping())
-    except (RedisError, OSError):
-        return False
 
 
 def wants_json(request: HttpRequest) -> bool:
@@ -75,5 +66,5 @@ def health(request: HttpRequest) -> JsonResponse:
         database = True
     except DatabaseError:
         database = False
-    redis = redis_answers()
+    redis = stream.alive()
     return JsonResponse({"web": True, "database": database, "redis": redis, "lab": settings.LAB_ID}, status=200 if database and redis else 503)

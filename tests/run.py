@@ -2,7 +2,8 @@
 
     ./lab test             everything
     ./lab test --quick     lint, types, units and one end-to-end test
-    ./lab test ARGUMENTS   pytest with these arguments, with a lab if tests/ needs one
+    ./lab test ARGUMENTS   pytest with these arguments
+    ./lab bench            the benchmarks, on the same lab
 
 The lab of the tests lives in var/test and is kept set up from one run to the next; nothing of it keeps running.
 Must not know what is tested.
@@ -49,6 +50,8 @@ def main(arguments: list[str]) -> int:
     env = environment()
     (BASE / "var" / "test").mkdir(parents=True, exist_ok=True)
     pytest = [sys.executable, "-m", "pytest"]
+    if arguments[:1] == ["bench"]:
+        return subprocess.run([sys.executable, "-m", "bench", *arguments[1:]], cwd=BASE, env=env).returncode
     if arguments and arguments != ["--quick"]:
         return part("pytest", *pytest, *arguments, env=env, minutes=40)
     parts: list[tuple[str, list, float]] = [

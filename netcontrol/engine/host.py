@@ -141,6 +141,16 @@ class Engine:
             use[sandbox] = max(use.get(sandbox, 0), c.get("SizeRw", 0) // 1024**2)
         return use
 
+    def memory(self) -> dict[uuid.UUID, float]:
+        """MiB that the largest host of each sandbox uses: what its cgroup is charged, less file pages that can be dropped."""
+        use: dict[uuid.UUID, float] = {}
+        for c in self.api.containers(filters={"label": [f"patchbay.lab={self.lab_id}"]}):
+            sandbox = uuid.UUID(c["Labels"]["patchbay.sandbox"])
+            stats = self.api.stats(c["Id"], stream=False, one_shot=True)["memory_stats"]
+            droppable = stats["stats"].get("total_inactive_file", stats["stats"].get("inactive_file", 0))
+            use[sandbox] = max(use.get(sandbox, 0), (stats["usage"] - droppable) / 1024**2)
+        return use
+
     def sweep(self, alive: dict[uuid.UUID, int]) -> list[str]:
         """Remove every container, dock and wire of this lab that belongs to none of `alive` (sandbox to wire). Returns their names."""
         gone = []

@@ -7,17 +7,15 @@ import hashlib
 import json
 import os
 import shutil
-import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import docker
 from docker.errors import DockerException
 
-from netcontrol.engine.errors import EngineError, run
+from netcontrol.engine.errors import EngineError
 from netcontrol.engine.host import IMAGE, Engine
 from netcontrol.engine.image import SUITE, debian
 

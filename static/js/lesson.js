@@ -8,19 +8,23 @@ import { Runs } from "./runs.js";
 import { Socket } from "./socket.js";
 import { steps } from "./steps.js";
 import { Strip } from "./strip.js";
-import { el } from "./words.js";
+import { el, toClipboard } from "./words.js";
 
 const root = document.querySelector(".lab");
 const hosts = root.dataset.hostNames.split(" ");
 const asked = import("./shells.js"); // xterm comes while the socket opens
 const commands = new Commands();
 const early = []; // output that came before the terminal's code
-let shells = null, lost = null, sandbox = null, wanted = false; // wanted: the student has just asked for a lab
+let shells = null, lost = null, sandbox = null, said = null, wanted = false; // wanted: the student has just asked for a lab
 
 const say = (text) => { document.querySelector("[data-said]").textContent = text; };
 
 const socket = new Socket("/ws/lab/", {
-  hello: () => ({ since: shells?.since() ?? {} }),
+  hello() {
+    const since = shells?.since() ?? {};
+    said = Object.keys(since).length > 0 && sandbox; // offsets of that sandbox were told
+    return { since };
+  },
   open() { lost = null; lab.draw("up"); settle(true); },
   lost(how) {
     lost = how;
@@ -41,7 +45,9 @@ const handlers = {
       commands.forget();
       shells?.forget(hosts);
       runs.forget();
+      if (said === sandbox && state.state === "claimed") { sandbox = state.sandbox; socket.again(); } // they mean nothing in this one: begin anew
     }
+    if (state.state === "claimed") said = null;
     sandbox = state.sandbox ?? sandbox;
     lab.apply(state);
     settle();
@@ -49,7 +55,7 @@ const handlers = {
   "shell.opened"(message) { shells ? shells.opened(message) : early.push(["opened", message]); },
   "shell.closed"(message) { commands.running.delete(message.shell); shells?.closed(message, hosts); runs.draw(); settle(); },
   "shell.gap"(message) { shells ? shells.gap(message) : early.push(["gap", message]); },
-  "command.started"(message) { const command = commands.started(message); shells?.ensure(command.shell, command.host); runs.started(command); changed(); },
+  "command.started"(message) { const command = commands.started(message); shells?.ensure(command.shell, command.host).terminal.started(command.text); runs.started(command); changed(); },
   "command.finished"(message) {
     const command = commands.finished(message);
     runs.finished(command);
@@ -131,15 +137,12 @@ function notice(text) {
 }
 
 function prepare() {
-  for (const listing of document.querySelectorAll(".read pre.listing:not(.expect)")) {
+  for (const box of document.querySelectorAll(".read .copies")) {
     const button = el("button", "b s quiet", "Copy");
     button.type = "button";
-    button.onclick = async () => { await navigator.clipboard?.writeText(listing.textContent.trimEnd()); button.textContent = "Copied"; };
-    const box = el("div", "copies");
-    listing.replaceWith(box);
-    box.append(listing, button);
+    button.onclick = async () => { await toClipboard(box.querySelector("pre").textContent.trimEnd()); button.textContent = "Copied"; };
+    box.append(button);
   }
-  for (const listing of document.querySelectorAll(".read pre.listing")) listing.tabIndex = 0; // it may scroll sideways
   runs.draw();
 }
 

@@ -8,9 +8,9 @@ export class Runs {
   /** `on`: run(block, host, shell, text) → bool, stop(shell), ready(host, shell) → bool, runningIn(shell) → command, say(text) */
   constructor(root, commands, on) {
     Object.assign(this, { root, commands, on, why: "", sent: new Map(), queued: null, stopped: new Set() });
-    root.addEventListener("click", ({ target }) => {
+    root.addEventListener("click", ({ target, detail }) => {
       const run = target.closest("[data-run]")?.closest(".run");
-      if (run) this.#click(run);
+      if (run && detail < 2) this.#click(run); // the second click of a double click is not "Stop"
     });
     setInterval(() => this.#tick(), 250);
   }
@@ -36,7 +36,7 @@ export class Runs {
   }
 
   /** Did it end as its block says it should? */
-  asItShould({ block, exit_code: code }) { return Boolean(block) && code !== null && code === Number(this.block(block)?.dataset.expect); }
+  asItShould({ block, exit_code: code }) { return code === Number((block && this.block(block)?.dataset.expect) || 0); }
 
   /** The list after a connection came back: what was sent and is not in it never arrived. */
   loaded() {

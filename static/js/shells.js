@@ -27,9 +27,10 @@ export class Shells {
   isOpen(shell) { return Boolean(this.all.get(shell)?.open); }
   text(shell = this.current) { return this.all.get(shell)?.terminal.text() ?? ""; }
 
-  ensure(shell, host = shell.replace(/-\d+$/, "")) {
+  /** `quiet`: only seen in the log. It may have ended long ago: nobody asks for it until somebody looks at it. */
+  ensure(shell, host = shell.replace(/-\d+$/, ""), quiet = false) {
     const known = this.all.get(shell);
-    if (known) return known;
+    if (known) { if (!quiet && known.quiet) { known.quiet = false; this.#ask(known); } return known; }
     const terminal = new Terminal(shell, {
       input: (text) => this.input(shell, text),
       resize: (cols, rows) => { if (this.isOpen(shell)) this.on.send({ type: "shell.resize", shell, cols, rows }); },
@@ -49,7 +50,7 @@ export class Shells {
     terminal.screen.setAttribute("role", "tabpanel");
     terminal.screen.setAttribute("aria-labelledby", tab.id);
     terminal.screen.dataset.terminal = shell;
-    const entry = { shell, host, terminal, tab, pid: null, open: false, ended: false };
+    const entry = { shell, host, terminal, tab, pid: null, open: false, ended: false, quiet };
     this.all.set(shell, entry);
     this.tabs.append(tab);
     const hidden = this.current !== null;
@@ -69,7 +70,7 @@ export class Shells {
       entry.tab.setAttribute("aria-selected", here);
       entry.tab.tabIndex = here ? 0 : -1;
       entry.terminal.screen.hidden = !here;
-      if (here) { entry.terminal.resize(); entry.tab.scrollIntoView({ block: "nearest", inline: "nearest" }); }
+      if (here) { entry.quiet = false; this.#ask(entry); entry.terminal.resize(); entry.tab.scrollIntoView({ block: "nearest", inline: "nearest" }); }
     }
     this.on.selected(shell);
   }
@@ -78,7 +79,7 @@ export class Shells {
   allow(yes, again = false) {
     this.allowed = yes;
     for (const entry of this.all.values()) {
-      if (again || !yes) entry.open = entry.asked = false;
+      if (again || !yes) { entry.asked = false; entry.open &&= yes && entry.quiet; }
       this.#ask(entry);
     }
   }
@@ -99,11 +100,11 @@ export class Shells {
     }
   }
 
-  output(shell, offset, bytes) { this.ensure(shell).terminal.output(offset, bytes); }
-  gap({ shell, from, to }) { this.ensure(shell).terminal.gap(from, to); }
+  output(shell, offset, bytes) { this.ensure(shell, undefined, true).terminal.output(offset, bytes); }
+  gap({ shell, from, to }) { this.ensure(shell, undefined, true).terminal.gap(from, to); }
 
   opened({ shell, host, pid, end }) {
-    const entry = this.ensure(shell, host);
+    const entry = this.ensure(shell, host, true);
     if ((entry.pid !== null && entry.pid !== pid) || entry.ended) entry.terminal.restart();
     Object.assign(entry, { pid, open: true, ended: false });
     entry.terminal.opened(end);
@@ -150,7 +151,7 @@ export class Shells {
   refit() { this.terminal?.resize(); }
 
   #ask(entry, again = false) {
-    if (!this.allowed || (entry.ended && !again) || entry.asked) return;
+    if (!this.allowed || entry.quiet || (entry.ended && !again) || entry.asked) return;
     const { cols, rows } = this.terminal ?? entry.terminal; // a hidden terminal has no box: the one in sight has the right size
     if (entry.terminal.screen.hidden) entry.terminal.xterm.resize(cols, rows);
     entry.asked = this.on.send({ type: "shell.open", host: entry.host, shell: entry.shell, cols, rows });

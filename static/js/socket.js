@@ -63,6 +63,14 @@ export class Socket {
     this.connect();
   }
 
+  /** Close and open at once: what was said in `hello` no longer holds. */
+  again() {
+    const ws = this.ws;
+    this.ws = null;
+    if (ws) { ws.onclose = ws.onmessage = null; ws.close(); }
+    this.connect();
+  }
+
   #again() {
     this.lostAt ??= Date.now();
     const wait = WAITS[Math.min(this.attempt++, WAITS.length - 1)];

@@ -3,7 +3,7 @@ import { Terminal as Xterm } from "@xterm/xterm";
 import { FitAddon } from "@xterm/addon-fit";
 import { Unicode11Addon } from "@xterm/addon-unicode11";
 import { WebLinksAddon } from "@xterm/addon-web-links";
-import { duration, el, glyph } from "./words.js";
+import { duration, el, glyph, toClipboard } from "./words.js";
 
 const ACK_EVERY = 64 * 1024;
 const FONT = '"JetBrains Mono Variable", "Noto Sans Mono CJK SC", ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace';
@@ -61,7 +61,6 @@ export class Terminal {
     xterm.loadAddon(new WebLinksAddon((event, address) => { event.preventDefault(); window.open(address, "_blank", "noopener,noreferrer"); }));
     xterm.open(this.fit);
     xterm.textarea.setAttribute("aria-label", `Terminal ${this.name}. Leave with Control F6.`);
-    this.#marks();
     this.#keys();
     this.resize();
     xterm.onResize(({ cols, rows }) => { clearTimeout(this.sized); this.sized = setTimeout(() => this.on.resize(cols, rows), 60); });
@@ -175,18 +174,39 @@ export class Terminal {
     return this.searcher;
   }
 
-  /** A command that ended, with its time; `good`: it ended as it should. Its mark may be drawn already, or be on its way. */
-  finished(ms, code, good) {
-    this.xterm.write("", () => { this.due = { ms, code, good }; if (this.marked) this.#time(); });
+  // The agent reports commands in order with the output: when what came before is drawn, the cursor is at the place.
+
+  /** A command begins to print. Its line, or its first one, is above the cursor. */
+  started(text) {
+    this.xterm.write("", () => {
+      const buffer = this.xterm.buffer.active;
+      const here = buffer.baseY + buffer.cursorY;
+      let line = here - 1;
+      for (let more = text.split("\n").length; more > 0 && line > 0; more--) {
+        while (line > 0 && buffer.getLine(line)?.isWrapped) line--;
+        if (more > 1) line--;
+      }
+      this.last = { from: this.xterm.registerMarker(0), prompt: buffer.type === "normal" && line >= 0 ? this.xterm.registerMarker(line - here) : null };
+    });
   }
 
-  /** The time goes to the right end of the command's line, if there is room. */
-  #time() {
-    const { marked: { marker, look }, due: { ms, code, good } } = this;
-    this.marked = this.due = null;
-    if (marker.isDisposed || this.xterm.buffer.active.type !== "normal") return;
-    if (good) look.good = true;
-    look.draw?.();
+  /** It ended. The gutter says how (`good`: as it should), the right end of its line how long it took, if there is room. */
+  finished(ms, code, good) {
+    this.xterm.write("", () => {
+      const { last } = this;
+      if (!last || last.to) return;
+      last.to = this.xterm.registerMarker(0);
+      if (last.prompt && !last.prompt.isDisposed && this.xterm.buffer.active.type === "normal") this.#outcome(last.prompt, ms, code, good);
+    });
+  }
+
+  #outcome(marker, ms, code, good) {
+    const [tone, name] = good ? ["ok", "okg"] : code === 130 ? ["ter", "stop"] : ["bad", "badg"];
+    this.xterm.registerDecoration({ marker, x: 0, width: 1, layer: "top" })?.onRender((node) => {
+      if (node.firstChild) return;
+      node.className = `xterm-decoration gut-mark ${tone}`;
+      node.append(glyph(name));
+    });
     if (ms == null) return;
     const text = code ? `exit ${code}, ${duration(ms)}` : duration(ms);
     const line = this.xterm.buffer.active.getLine(marker.line);
@@ -201,37 +221,6 @@ export class Terminal {
     this.watcher?.disconnect();
     this.xterm.dispose();
     this.screen.remove();
-  }
-
-  /** Marks that bash writes (OSC 133): where a prompt begins, where output begins, how it ended. They make the gutter. */
-  #marks() {
-    let prompt = null, ran = null;
-    this.xterm.parser.registerOscHandler(133, (data) => {
-      const [kind, code] = data.split(";");
-      if (kind === "A") prompt = this.xterm.registerMarker(0);
-      if (kind === "C") { ran = prompt; this.last = { from: this.xterm.registerMarker(0) }; }
-      if (kind === "D" && ran) {
-        if (this.last) this.last.to = this.xterm.registerMarker(0);
-        this.#outcome(ran, Number(code) || 0);
-        ran = null;
-      }
-      return true;
-    });
-  }
-
-  #outcome(marker, code) {
-    const look = { good: code === 0 };
-    this.marked = { marker, look };
-    this.xterm.registerDecoration({ marker, x: 0, width: 1, layer: "top" })?.onRender((node) => {
-      if (look.draw) return;
-      look.draw = () => {
-        const [tone, name] = look.good ? ["ok", "okg"] : code === 130 ? ["ter", "stop"] : ["bad", "badg"];
-        node.className = `xterm-decoration gut-mark ${tone}`;
-        node.replaceChildren(glyph(name));
-      };
-      look.draw();
-    });
-    if (this.due) this.#time();
   }
 
   #keys() {
@@ -284,16 +273,4 @@ export class Terminal {
     if (x < scrollLeft) this.screen.scrollLeft = Math.max(0, x - clientWidth / 2);
     else if (x > scrollLeft + clientWidth - 40) this.screen.scrollLeft = x - clientWidth + 80;
   }
-}
-
-async function toClipboard(text) {
-  if (navigator.clipboard && isSecureContext) return navigator.clipboard.writeText(text);
-  const before = document.activeElement; // plain http on another machine: the old way
-  const area = el("textarea", "vh");
-  area.value = text;
-  document.body.append(area);
-  area.select();
-  document.execCommand("copy");
-  area.remove();
-  before?.focus();
 }

@@ -1,4 +1,4 @@
-// How times and names are said. Must not know where they come from.
+// How times and names are said, and small helpers for the page. Must not know where anything comes from.
 const two = (n) => String(n).padStart(2, "0");
 
 /** 3 ms, 40 ms, 0.3 s, 12 s, 1 min 5 s */
@@ -56,3 +56,15 @@ export function glyph(name) {
   return svg;
 }
 export const setGlyph = (svg, name) => svg.firstElementChild.setAttribute("href", `#${name}`);
+
+export async function toClipboard(text) {
+  if (navigator.clipboard && isSecureContext) return navigator.clipboard.writeText(text);
+  const before = document.activeElement; // plain http on another machine: the old way
+  const area = el("textarea", "vh");
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+  before?.focus();
+}

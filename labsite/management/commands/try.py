@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from labsite.client import ConnectionClosed, Guest
+from lessons.loader import catalogue
 from netcontrol.errors import LabError
 
 
@@ -23,7 +24,7 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser):
-        parser.add_argument("--lesson", default="docker0", help="slug of the lesson whose hosts to get")
+        parser.add_argument("--lesson", help="slug of the lesson whose hosts to get; the first one without it")
         parser.add_argument("--host", default="lab", help="which of its hosts")
         parser.add_argument("--json", action="store_true", dest="as_json", help="print the events, a JSON object a line")
         parser.add_argument("--url", default=f"http://127.0.0.1:{settings.PORT}", help="where the lab's page is")
@@ -31,7 +32,7 @@ class Command(BaseCommand):
 
     def handle(self, *args, lesson, host, as_json, url, words, **options):
         try:
-            with Guest(url.rstrip("/"), lesson) as guest:
+            with Guest(url.rstrip("/"), lesson or catalogue().lessons[0].slug) as guest:
                 guest.start()
                 guest.lab(say=self.waits)
                 cols, rows = shutil.get_terminal_size()

@@ -1,4 +1,6 @@
 """`./lab up`: set up what is missing, start every process, wait until a student could start, print the address."""
+import errno
+import io
 import json
 import os
 import socket
@@ -10,10 +12,11 @@ import urllib.request
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, SystemCheckError
 
 from labsite import processes, setup
 from labsite.steps import step
+from netcontrol import stream
 from netcontrol.engine import this_engine
 from netcontrol.errors import LabError
 from netcontrol.models import Sandbox
@@ -29,11 +32,13 @@ class Command(BaseCommand):
     def handle(self, *args, detach: bool, **options):
         if os.geteuid():
             raise CommandError("./lab up needs root, for the engine and its network. Run: sudo ./lab up")
-        began = time.monotonic()
+        began, was_running = time.monotonic(), processes.running()
         try:
             self.start()
-        except LabError as error:
-            raise CommandError(str(error)) from error
+        except (LabError, SystemCheckError, KeyboardInterrupt, OSError) as error:
+            if not was_running and processes.running():  # half a lab is of no use to anybody
+                call_command("down", stdout=io.StringIO())
+            raise CommandError(words(error)) from error
         host = "localhost" if settings.LISTEN in ("127.0.0.1", "0.0.0.0", "::") else settings.LISTEN
         self.stdout.write(f"Patchbay is ready after {time.monotonic() - began:.1f} s: http://{host}:{settings.PORT}/")
         if not detach:
@@ -50,13 +55,13 @@ class Command(BaseCommand):
             built = setup.static_files() or this.skip() or built
         with step("database") as this:
             setup.database() or this.skip()
-        call_command("check")
+        call_command("check", stdout=io.StringIO())  # raises, with one sentence for each wrong setting
         with step("Redis and the engine") as this:
             if was_running:
                 this.skip()
             processes.launch()
             processes.start(*processes.STORES)
-            processes.wait(lambda: this_engine().answers(), 30, LabError("engine", "The lab's engine did not answer within 30 s.", f"See {settings.VAR}/log/engine.log."))
+            processes.until(lambda: stream.alive() and this_engine().answers(), 30, *processes.STORES)
         with step("host image") as this:
             new_image = setup.host_image(this.say) or this.skip()
         with step("students' images") as this:
@@ -67,14 +72,14 @@ class Command(BaseCommand):
             if was_running:
                 this.skip()
             processes.start("worker", "attach", "beat", "web")
-            processes.wait(web_answers, 20, LabError("web", "The page did not answer within 20 s.", f"See {settings.VAR}/log/web.log."))
+            processes.until(web_answers, 20, "web")
         if built and was_running:
             processes.supervisor().stopProcess("web", True)
             processes.start("web")
         with step("first sandbox in the pool") as this:
             if served():
                 this.skip()
-            processes.wait(served, 60, LabError("pool", "No sandbox was ready within 60 s.", f"See {settings.VAR}/log/worker.log."))
+            processes.until(served, 60, "worker", "attach", "beat")
 
     def follow(self):
         self.stdout.write("Ctrl-C stops it. Its logs are in var/log; they follow here.")
@@ -87,6 +92,14 @@ class Command(BaseCommand):
             call_command("down")
         finally:
             tail.terminate()
+
+
+def words(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "Stopped. Nothing of it keeps running; ./lab up goes on where it was."
+    if isinstance(error, OSError):
+        return f"{error.strerror}: {error.filename}. " + ("Free the disk: df -h var" if error.errno == errno.ENOSPC else "See ./lab doctor.")
+    return str(error)
 
 
 def free_port():

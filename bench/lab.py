@@ -1,0 +1,42 @@
+"""The lab that is measured: the one of the tests, in var/test, started with the pool that a benchmark wants."""
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+
+from django.conf import settings
+
+from labsite.client import Guest
+from lessons.loader import catalogue
+
+BASE = Path(__file__).resolve().parent.parent
+URL = f"http://127.0.0.1:{settings.PORT}"
+
+
+def lab(*argv: str, seconds: float = 1500, **env: str) -> str:
+    done = subprocess.run([BASE / "lab", *argv], env={**os.environ, **env}, stdout=subprocess.PIPE, text=True, timeout=seconds)
+    if done.returncode and argv[0] in ("up", "down"):
+        raise SystemExit(f"./lab {' '.join(argv)} failed; see above.")
+    return done.stdout
+
+
+def start(pool: int) -> None:
+    lab("down")
+    lab("up", "--detach", PATCHBAY_POOL=str(pool))
+
+
+def settle(ready: int, seconds: float = 60) -> None:
+    """Until this many hosts are ready and nobody uses one; then a second of quiet, for what they still do after boot."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        now = json.loads(lab("status", "--json"))
+        if now["pool"]["ready"] == ready and not now["pool"]["booting"] and now["sandboxes"] == ({"ready": ready} if ready else {}):
+            time.sleep(1)
+            return
+        time.sleep(0.2)
+    raise TimeoutError(f"the pool did not settle at {ready}: {now}")
+
+
+def guest() -> Guest:
+    return Guest(URL, catalogue().lessons[0].slug)

@@ -1,0 +1,216 @@
+"""Nothing is lost and nothing comes twice, whoever is killed in the middle of a flood."""
+import asyncio
+
+import pytest
+from channels.db import database_sync_to_async as db
+
+from netcontrol import stream
+from netcontrol.models import Command, Sandbox
+from netcontrol.tests.agent_fixtures import Carrying, Page, docks, private_redis, until  # noqa: F401
+from netcontrol.tests.test_consumers import asked, lab, until_row  # noqa: F401
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LINES = 60_000
+FLOOD = f"seq 1 {LINES}; echo over"
+FLOODED = b"".join(b"%d\r\n" % n for n in range(1, LINES + 1)) + b"over\r\n"
+
+
+async def flooded(page: Page) -> None:
+    """The page has every byte of the flood, once. (That none came twice or out of place, `Page` asserts of every frame.)"""
+    await page.get("command.finished", seconds=30)
+    assert FLOODED in page.drawn["main"]
+    assert not [event for event in page.events if event["type"] == "shell.gap"]
+
+
+async def test_attach_killed_in_a_flood(lab, asked):  # noqa: F811
+    alice, sandbox, _ = lab
+    page = await Page.open(alice)
+    await page.shell()
+    await page.send("run", shell="main", block="f", text=FLOOD)
+    for mark in (b"\n5000\r", b"\n20000\r", b"\n40000\r"):
+        await page.see(mark, seconds=30)
+        await asked.carriers[-1].kill()
+    await flooded(page)
+    assert len(asked.carriers) > 1
+    await page.close()
+
+
+async def test_a_killed_worker_leaves_its_lease(lab, asked):  # noqa: F811
+    """kill -9: the lease runs out by itself; the page hears `down`, then `up`, and what was typed meanwhile arrives."""
+    alice, sandbox, _ = lab
+    page = await Page.open(alice)
+    await page.shell()
+    await page.get("sandbox.state", worker="up")
+    token = await stream.client().get(stream._key("lease", str(sandbox.pk)))
+    await asked.carriers[-1].kill()
+    await stream.client().set(stream._key("lease", str(sandbox.pk)), token, px=stream.LEASE_MS)
+    await page.send("shell.input", shell="main", data="echo typed-$((2+3))\r")
+    await page.get("sandbox.state", worker="down", seconds=5)
+    await page.get("sandbox.state", worker="up", seconds=5)
+    await page.see(b"typed-5\r\n")
+    assert page.drawn["main"].count(b"typed-5\r\n") == 1
+    await page.close()
+
+
+async def test_agent_connection_lost_in_a_flood(lab):  # noqa: F811
+    from netcontrol.dial import dial, dock_path
+
+    alice, sandbox, _ = lab
+    page = await Page.open(alice)
+    await page.shell()
+    await page.send("run", shell="main", block="f", text=FLOOD)
+    for mark in (b"\n5000\r", b"\n30000\r"):
+        await page.see(mark, seconds=30)
+        thief = await dial(dock_path(sandbox.pk, "lab"))  # the newest worker wins: the attach is displaced
+        thief.send("attach", epoch="thief", boot="", since={})
+        await thief.read()
+        thief.close()
+    await flooded(page)
+    await page.close()
+
+
+async def test_redis_restarts_empty_in_a_flood(lab, private_redis):  # noqa: F811
+    alice, sandbox, _ = lab
+    page = await Page.open(alice)
+    await page.shell()
+    await page.send("run", shell="main", block="f", text=FLOOD)
+    await page.see(b"\n20000\r", seconds=30)
+    private_redis.kill()
+    await page.get("sandbox.state", worker="down", seconds=5)
+    private_redis.start()
+    await flooded(page)
+    assert (await page.run("echo $((40+2))"))["exit_code"] == 0
+    assert page.drawn["main"].count(b"42\r\n") <= 2  # once printed; the flood has a line 42 too
+    await page.close()
+
+
+async def test_the_agent_is_killed(lab):  # noqa: F811
+    """The student ends the agent: its shells are gone, the page is told, and opens another in the same place."""
+    alice, sandbox, agent = lab
+    page = await Page.open(alice)
+    await page.shell()
+    await page.send("run", shell="main", block="s", text="echo $((1+1)) sleeps; sleep 100")
+    started = await page.get("command.started")
+    await page.see(b"2 sleeps\r\n")
+    agent.stop()
+    agent.start()
+    assert (await page.get("shell.closed", shell="main"))["exit_code"] is None
+    finished = await page.get("command.finished")
+    assert finished["id"] == started["id"] and finished["exit_code"] is None
+    assert (await until_row(started["id"])).exit_code is None
+    page.drawn["main"] += b""  # offsets go on: the page keeps what it has
+    before = len(page.drawn["main"])
+    await page.send("shell.open", host="lab", shell="main", cols=80, rows=24)
+    await page.get("shell.opened", shell="main")
+    assert (await page.run("echo again"))["exit_code"] == 0
+    assert b"again\r\n" in page.drawn["main"][before:]
+    await page.close()
+
+
+async def test_a_second_attach_returns_at_once(lab):  # noqa: F811
+    alice, sandbox, _ = lab
+    page = await Page.open(alice)
+    await page.shell()
+    await asyncio.wait_for(Carrying(sandbox).start().task, 2)
+    assert (await page.run("true"))["exit_code"] == 0
+    await page.close()
+
+
+async def test_it_ends_with_the_sandbox(lab, asked):  # noqa: F811
+    alice, sandbox, _ = lab
+    page = await Page.open(alice)
+    await page.shell()
+    await db(sandbox.end)("Its time was up.")
+    await until(lambda: asked.carriers[0].task.done(), 8)
+    assert not await stream.lease_alive(stream.client(), str(sandbox.pk))
+    state = await page.get("sandbox.state", state="ended")
+    assert state["why"] == "Its time was up."
+    await page.close()
+
+
+async def test_it_ends_when_nobody_looks(lab, asked, monkeypatch):  # noqa: F811
+    from netcontrol import attach
+
+    monkeypatch.setattr(attach, "NOBODY_SECONDS", 0.5)
+    alice, sandbox, _ = lab
+    page = await Page.open(alice)
+    await page.shell()
+    await page.close()
+    await until(lambda: asked.carriers[0].task.done(), 8)
+    again = await Page.open(alice)
+    await again.see(b"# ")
+    assert (await again.run("true"))["exit_code"] == 0
+    await again.close()
+
+
+async def test_the_slowest_page_holds_the_program_back_until_it_goes(lab):  # noqa: F811
+    alice, sandbox, _ = lab
+    quick, slow = await Page.open(alice), await Page.open(alice)
+    slow.acknowledges = False
+    await quick.shell()
+    await slow.get("shell.opened")
+    await quick.send("run", shell="main", block="y", text=FLOOD)
+    await quick.see(b"\n20000\r")
+    with pytest.raises(TimeoutError):
+        await quick.see(b"over\r\n", seconds=1.5)
+    assert len(quick.drawn["main"]) < 512 * 1024 and len(slow.drawn["main"]) < 512 * 1024
+    await slow.close()
+    await flooded(quick)
+    await quick.close()
+
+
+async def test_nobody_looks_and_the_program_goes_on(lab):  # noqa: F811
+    alice, sandbox, _ = lab
+    page = await Page.open(alice)
+    await page.shell()
+    await page.send("run", shell="main", block="y", text="seq 1 1000000; echo over")
+    await page.see(b"\n20000\r")
+    drawn = {shell: page.begun[shell] + len(data) for shell, data in page.drawn.items()}
+    await page.close()
+    rows = Command.objects.filter(sandbox=sandbox).exclude(duration_ms=None)
+    async with asyncio.timeout(30):
+        while not await db(rows.exists)():
+            await asyncio.sleep(0.05)
+    again = await Page.open(alice, since=drawn)
+    gap = await again.get("shell.gap")
+    assert gap["from"] == drawn["main"] and gap["to"] > gap["from"]
+    await again.see(b"over\r\n")
+    assert again.begun["main"] == gap["to"] and len(again.drawn["main"]) <= 3 * stream.LOG_BYTES
+    await again.close()
+
+
+async def test_many_pages_of_one_student(lab):  # noqa: F811
+    alice, sandbox, _ = lab
+    pages = [await Page.open(alice) for _ in range(3)]
+    await pages[0].shell()
+    await pages[1].run("echo $((6*7))x")
+    for page in pages:
+        assert b"42x\r\n" in await page.see(b"42x\r\n")
+    assert len({bytes(page.drawn["main"]) for page in pages}) == 1 or await asyncio.sleep(0.2) is None
+    for page in pages:
+        await page.close()
+
+
+async def test_a_flood_that_is_broken_off(lab):  # noqa: F811
+    """`yes` and Ctrl-C: the prompt is there at once, and no more than the window came after."""
+    alice, sandbox, _ = lab
+    page = await Page.open(alice)
+    await page.shell()
+    await page.send("run", shell="main", block="y", text="yes")
+    async with asyncio.timeout(10):
+        while len(page.drawn["main"]) < 2_000_000:
+            await asyncio.sleep(0.01)
+    began = asyncio.get_running_loop().time()
+    await page.send("shell.input", shell="main", data="\x03")
+    finished = await page.get("command.finished")
+    took = asyncio.get_running_loop().time() - began
+    assert finished["exit_code"] == 130 and took < 1
+    print(f"Ctrl-C in a flood: {took * 1000:.1f} ms")
+    await page.close()
+
+
+async def test_a_sandbox_that_is_not_claimed_is_not_carried(lab):  # noqa: F811
+    alice, sandbox, _ = lab
+    await db(Sandbox.objects.filter(pk=sandbox.pk).update)(state=Sandbox.State.ENDED)
+    await asyncio.wait_for(Carrying(sandbox).start().task, 2)
