@@ -6,6 +6,7 @@ import struct
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,7 @@ class Guest:
     lesson: str
     keep: bool = False
     http: requests.Session = field(default_factory=requests.Session)
+    line: ExitStack = field(default_factory=ExitStack)
     socket: Any = None
     sandbox: uuid.UUID | None = None
     drawn: dict[str, int] = field(default_factory=dict)  # shell: offset after the last byte seen
@@ -78,15 +80,14 @@ class Guest:
 
     def dial(self) -> None:
         cookies = "; ".join(f"{c.name}={c.value}" for c in self.http.cookies)
-        self.socket = connect(
+        self.socket = self.line.enter_context(connect(
             self.base.replace("http", "ws", 1) + "/ws/lab/", origin=self.base, additional_headers={"Cookie": cookies}, compression=None, max_size=2**21, open_timeout=10, close_timeout=2
-        )
+        ))
         self.send(type="hello", since=self.drawn)
 
     def hang_up(self) -> None:
-        if self.socket:
-            self.socket.close()
-            self.socket = None
+        self.line.close()
+        self.socket = None
 
     def send(self, **message: Any) -> None:
         self.socket.send(json.dumps(message))

@@ -35,15 +35,16 @@ def environment() -> dict[str, str]:
     }
 
 
-def supervisor():
-    """supervisord's own interface (supervisord.org/api.html). Calls raise OSError when it does not run."""
-    socket = settings.RUN / "supervisor.sock"
-    return xmlrpc.client.ServerProxy("http://lab", transport=SupervisorTransport(None, None, f"unix://{socket}")).supervisor
+def ask(call: str, *arguments):
+    """One call of supervisord's own interface (supervisord.org/api.html). Raises OSError when it does not run."""
+    transport = SupervisorTransport(None, None, f"unix://{settings.RUN / 'supervisor.sock'}")
+    with xmlrpc.client.ServerProxy("http://lab", transport=transport) as server:
+        return getattr(server.supervisor, call)(*arguments)
 
 
 def running() -> bool:
     try:
-        return supervisor().getState()["statename"] == "RUNNING"
+        return ask("getState")["statename"] == "RUNNING"
     except (OSError, xmlrpc.client.Error):
         return False
 
@@ -51,7 +52,7 @@ def running() -> bool:
 def states() -> dict[str, str]:
     """Each program's state in supervisord's words (RUNNING, STARTING, BACKOFF, STOPPED, …); `stopped` for all without it."""
     try:
-        return {info["name"]: info["statename"] for info in supervisor().getAllProcessInfo()}
+        return {info["name"]: info["statename"] for info in ask("getAllProcessInfo")}
     except (OSError, xmlrpc.client.Error):
         return dict.fromkeys(PROGRAMS, "STOPPED")
 
@@ -73,7 +74,7 @@ def start(*programs: str) -> None:
     now = states()
     for program in programs:
         if now.get(program) not in ("RUNNING", "STARTING"):
-            supervisor().startProcess(program, False)
+            ask("startProcess", program, False)
 
 
 def until(true, seconds: float, *programs: str) -> None:
@@ -91,14 +92,13 @@ def until(true, seconds: float, *programs: str) -> None:
 
 def stop() -> None:
     """End every program and supervisord itself, then what did not follow it."""
-    server = supervisor()
     try:
         for program in reversed(PROGRAMS):
             try:
-                server.stopProcess(program, True)
+                ask("stopProcess", program, True)
             except xmlrpc.client.Fault:
                 pass  # it was not running
-        server.shutdown()
+        ask("shutdown")
     except (OSError, xmlrpc.client.Error):
         pass
     wait(lambda: not (settings.RUN / "supervisor.sock").exists() or not running(), 15, None)

@@ -75,8 +75,8 @@ def host_image(say: Callable[[str], None]) -> bool:
     return image.build(this_engine().api, settings.VAR / "cache", settings.DEBIAN_MIRROR, AGENT, say)
 
 
-def image_store(say: Callable[[str], None]) -> bool:
-    return store.Store(settings.STORE, settings.VAR / "cache", settings.DEBIAN_MIRROR, say).build(this_engine())
+def image_store(say: Callable[[str], None] = print) -> store.Store:
+    return store.Store(settings.STORE, settings.VAR / "cache", settings.DEBIAN_MIRROR, say)
 
 
 def _hash(files: list[Path]) -> str:

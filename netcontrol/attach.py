@@ -198,9 +198,7 @@ class Carrier:
             await self._stop(tasks, rows if tasks else None, own)
 
     async def _stop(self, tasks: list[asyncio.Task], rows: asyncio.Task | None, own) -> None:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await stream.cancel(tasks)
         for host in self.hosts.values():
             if host.link:
                 host.link.close()
@@ -426,11 +424,11 @@ class Carrier:
         if m["type"] == "execute.done" or m["type"] == "execute.refused":
             return
         place = self._place(host, shell)
-        seq = m.pop("seq", None)
-        if seq is not None:
-            if seq <= place["seq"]:
+        if "seq" in m:
+            if m["seq"] <= place["seq"]:
                 return
-            place["seq"] = seq
+            place["seq"] = m["seq"]
+            m["boot"] = host.boot  # with seq: which event this is, for readers of a log that is written anew
         match m["type"]:
             case "shell.opened":
                 if not place["pid"]:

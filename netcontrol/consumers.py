@@ -99,16 +99,14 @@ class LabConsumer(AsyncWebsocketConsumer):
         self.drawn: dict[str, int] = {}  # shell -> what was sent to the page; then comes what follows
         self.acks: dict[str, int] = {}  # shell -> what the page has drawn
         self.heard: dict[tuple[str, str], None] = {}  # events of commands that the page has
+        self.seen: dict[str, tuple[str, int]] = {}  # shell -> (boot, seq) of the last event
         self.look, self.view_due = asyncio.Event(), asyncio.Event()
         self.bad, self.active_at = 0, 0.0
         if not self.user.is_authenticated:
             await self.close(4401)
 
     async def disconnect(self, code: int) -> None:
-        running = [task for task in (*self.tasks, self.reader) if task]
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await stream.cancel(task for task in (*self.tasks, self.reader) if task)
         if self.sandbox:
             with contextlib.suppress(*stream.Unreachable, stream.TooMuchInput):
                 await stream.send_input(stream.client(), self.sandbox, {"type": "view", "viewer": self.viewer, "acks": {}, "gone": True})
@@ -247,10 +245,9 @@ class LabConsumer(AsyncWebsocketConsumer):
         if sandbox == self.sandbox:
             return
         if self.reader:
-            self.reader.cancel()
-            await asyncio.gather(self.reader, return_exceptions=True)
+            await stream.cancel([self.reader])
         known, self.since = self.since, {}
-        self.sandbox, self.drawn, self.acks, self.heard = sandbox, dict(known or {}), {}, {}
+        self.sandbox, self.drawn, self.acks, self.heard, self.seen = sandbox, dict(known or {}), {}, {}, {}
         self.reader, self.worker, self.was_up, self.sandbox_at = None, "starting", False, time.monotonic()
         if sandbox:
             self.reader = asyncio.create_task(self._read_log(sandbox))
@@ -366,6 +363,12 @@ class LabConsumer(AsyncWebsocketConsumer):
         m = entry.message
         assert m
         kind, shell = m["type"], m.get("shell", "")
+        boot, seq = m.pop("boot", None), m.pop("seq", 0)
+        if boot:
+            known = self.seen.get(shell)
+            if known and known[0] == boot and seq <= known[1]:
+                return  # Redis came back empty, and everything that is kept is written again
+            self.seen[shell] = (boot, seq)
         match kind:
             case "shell.known":
                 after.setdefault(shell, "0-0")
@@ -375,7 +378,7 @@ class LabConsumer(AsyncWebsocketConsumer):
                     await self.say_error(m["code"], shell=shell, block=m["block"])
                 return
             case "shell.opened":
-                if m["end"] < self.drawn.get(shell, 0) and not replay:  # a new agent, and nobody knew where the old one ended
+                if m["end"] < self.drawn.get(shell, 0):  # another agent, and nobody could tell it where the old one ended
                     self.drawn[shell] = self.acks[shell] = m["offset"]
                 self.drawn.setdefault(shell, m["offset"])
                 self.acks[shell] = max(self.acks.get(shell, 0), m["offset"])

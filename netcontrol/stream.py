@@ -67,6 +67,16 @@ def client() -> redis.asyncio.Redis:
     return _clients[loop]
 
 
+async def cancel(tasks: Iterable[asyncio.Task]) -> None:
+    """End these tasks, and wait until they have. A cancellation can be swallowed by what is being awaited (`wait_for` in
+    Python 3.11 does it), so it is repeated."""
+    left = {task for task in tasks if not task.done()}
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=0.5)
+
+
 # The lease
 
 RENEW = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) else return 0 end"

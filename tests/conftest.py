@@ -41,6 +41,7 @@ class Lab:
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     this = Lab()
+    this("down")  # an earlier run may have been killed
     up = this("up", "--detach", seconds=1500)
     if up.returncode:
         pytest.fail(f"./lab up failed:\n{up.stdout}\n{up.stderr}", pytrace=False)

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -14,11 +15,11 @@ from labsite import processes
 from labsite.client import ConnectionClosed
 from netcontrol.engine import this_daemon, this_engine
 
-from .test_life import run
+from .driving import run
 
 
 def pid(program: str) -> int:
-    return processes.supervisor().getProcessInfo(program)["pid"]
+    return processes.ask("getProcessInfo", program)["pid"]
 
 
 def worker_state(guest, want: str, seconds: float) -> float:
@@ -33,11 +34,11 @@ def worker_state(guest, want: str, seconds: float) -> float:
 def test_worker_dead(student):
     """The page says so within 5 s; when a worker is back the shell is the same, and what ran in it went on."""
     run(student, "here=before; (sleep 3; echo went on > /root/late) &")
-    processes.supervisor().stopProcess("attach", True)
+    processes.ask("stopProcess", "attach", True)
     try:
         assert worker_state(student, "down", 5) < 5
     finally:
-        processes.supervisor().startProcess("attach", False)
+        processes.ask("startProcess", "attach", False)
     worker_state(student, "up", 20)
     assert "before" in run(student, "echo $here")[1]
     assert run(student, "for i in 1 2 3 4 5 6; do test -e /root/late && break; sleep 1; done; cat /root/late")[1].startswith("went on")
@@ -123,7 +124,7 @@ def elsewhere(tmp_path_factory):
     """A folder for another lab; afterwards nothing of it may run or be mounted."""
     var = tmp_path_factory.mktemp("v")
     yield var
-    assert not [m for m in open("/proc/mounts").read().split("\n") if f"{var}/" in m]
+    assert not [m for m in Path("/proc/mounts").read_text().splitlines() if f"{var}/" in m]
     assert not subprocess.run(["pgrep", "-f", f"{var}/"], capture_output=True, timeout=5).stdout
     subprocess.run(["umount", str(var)], capture_output=True, timeout=10)
     shutil.rmtree(var, ignore_errors=True)

@@ -10,6 +10,8 @@ from django.conf import settings
 
 from netcontrol.engine import this_engine
 
+from .driving import run
+
 
 @pytest.fixture
 def pair(guests):
@@ -26,16 +28,6 @@ def pair(guests):
         run(guest, "(nc -lk 7777 >/dev/null 2>&1 &) ; (nc -6 -lk 7776 >/dev/null 2>&1 &)")
         both.append(guest)
     return both
-
-
-def run(guest, text: str) -> tuple[int, str]:
-    output = b""
-    for event in guest.run("lab", text, seconds=40):
-        if event["type"] == "shell.output":
-            output += event["data"]
-        elif event["type"] == "command.finished":
-            return event["exit_code"], output.decode(errors="replace")
-    raise AssertionError
 
 
 def link_local(guest) -> str:

@@ -1,29 +1,13 @@
 """The life of a sandbox: pool, claim, reset, extension, end, the line when the machine is full, and both ways of disagreement."""
 import uuid
 
-from labsite.client import Guest
 from netcontrol.engine import this_engine
+
+from .driving import next_state, run
 
 
 def sql(lab, statement: str) -> str:
     return lab.shell(f"from netcontrol.models import *; from netcontrol import tasks; from django.utils import timezone; from datetime import timedelta; {statement}").strip()
-
-
-def next_state(guest: Guest, want: str, seconds: float = 30) -> dict:
-    for event in guest.events(seconds):
-        if event["type"] == "sandbox.state" and event["state"] == want:
-            return event
-    raise AssertionError
-
-
-def run(guest: Guest, text: str) -> tuple[int, str]:
-    output = b""
-    for event in guest.run("lab", text, seconds=40):
-        if event["type"] == "shell.output":
-            output += event["data"]
-        elif event["type"] == "command.finished":
-            return event["exit_code"], output.decode(errors="replace")
-    raise AssertionError
 
 
 def test_a_reload_finds_the_same_shell(student):

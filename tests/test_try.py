@@ -27,7 +27,7 @@ def test_output_is_exact(lab):
 def test_json_is_one_event_a_line(lab):
     done = lab("try", "--json", "--", "echo there")
     events = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [e["type"] for e in events][0] == "command.started"
+    assert events[0]["type"] == "command.started"
     assert events[-1]["type"] == "command.finished" and events[-1]["exit_code"] == 0
     assert "there" in "".join(e["data"] for e in events if e["type"] == "shell.output")
 

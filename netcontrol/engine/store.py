@@ -15,7 +15,7 @@ from pathlib import Path
 
 from docker.errors import DockerException
 
-from netcontrol.engine.errors import EngineError
+from netcontrol.engine.errors import EngineError, run
 from netcontrol.engine.host import IMAGE, Engine
 from netcontrol.engine.image import SUITE, debian
 
@@ -99,6 +99,7 @@ class Store:
         """Make the store if it is missing or made of something else. True when it was built. Leaves nothing on failure."""
         wanted = self.wanted(engine)
         if self.stamp.exists() and self.stamp.read_text() == wanted:
+            self.seal()
             return False
         new = self.path.with_suffix(".new")
         self._wipe(new)
@@ -111,8 +112,10 @@ class Store:
                 tars = list(pool.map(self._root, RECIPES))
             self._fill(engine, new, tars)
             (new / "made-of").write_text(wanted)
+            self.unseal()
             self._wipe(self.path)
             new.rename(self.path)
+            self.seal()
         except DockerException as broken:
             raise EngineError("store", f"The students' images could not be built: {str(broken)[:300].rstrip('.')}.", "See var/log/engine.log.") from broken
         finally:
@@ -120,6 +123,18 @@ class Store:
                 self._tar(recipe).unlink(missing_ok=True)
             self._wipe(new)
         return True
+
+    def seal(self) -> None:
+        """Make it read-only where it lies. A host's mount of it is then read-only from outside its user namespace, and the
+        kernel locks that; the `:ro` of a container is set inside, where the student's root may take it off again."""
+        if not os.path.ismount(self.path):
+            run("mount", "--bind", str(self.path), str(self.path))
+            run("mount", "-o", "remount,bind,ro", str(self.path))
+
+    def unseal(self) -> None:
+        """Hosts that run keep their own mounts of it."""
+        if os.path.ismount(self.path):
+            run("umount", "-l", str(self.path))
 
     def _tar(self, recipe: Recipe) -> Path:
         return self.cache / f"{recipe.name}.tar"

@@ -202,7 +202,11 @@ class Carrying:
     async def kill(self) -> None:
         assert self.task
         self.task.cancel()
-        await asyncio.gather(self.task, return_exceptions=True)
+        done, _ = await asyncio.wait([self.task], timeout=PATIENCE)
+        if not done:
+            for task in asyncio.all_tasks():
+                task.print_stack()
+        assert done
 
 
 class Page:

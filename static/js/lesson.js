@@ -152,7 +152,7 @@ settle();
 splitter(root);
 steps((title) => { lab.title = title; prepare(); });
 
-const open = drawer(root, (yes) => { if (yes) shells?.refit(); });
+const open = drawer(root, (yes) => { if (yes) setTimeout(() => shells?.wake(), 280); }); // when it has come up
 const filter = keyRow(root, (text) => shells?.input(shells.current, text));
 fullWindow(root, () => shells?.refit());
 

@@ -1,5 +1,5 @@
 // Tabs and terminals: one per shell, opened again after every connection. Must not know of Run blocks or of the lab's clock.
-import { Terminal } from "./terminal.js";
+import { crisp, Terminal } from "./terminal.js";
 import { el, glyph } from "./words.js";
 
 const CHUNK = 16 * 1024; // characters in one shell.input
@@ -70,7 +70,14 @@ export class Shells {
       entry.tab.setAttribute("aria-selected", here);
       entry.tab.tabIndex = here ? 0 : -1;
       entry.terminal.screen.hidden = !here;
-      if (here) { entry.quiet = false; this.#ask(entry); entry.terminal.resize(); entry.tab.scrollIntoView({ block: "nearest", inline: "nearest" }); }
+      if (here) {
+        const before = entry.terminal.rows;
+        entry.quiet = false;
+        this.#ask(entry);
+        entry.terminal.resize();
+        if (entry.terminal.rows !== before) setTimeout(() => entry.terminal.wake(), 50);
+        entry.tab.scrollIntoView({ block: "nearest", inline: "nearest" });
+      }
     }
     this.on.selected(shell);
   }
@@ -149,6 +156,7 @@ export class Shells {
   }
 
   refit() { this.terminal?.resize(); }
+  wake() { this.terminal?.wake(); }
 
   #ask(entry, again = false) {
     if (!this.allowed || entry.quiet || (entry.ended && !again) || entry.asked) return;
@@ -179,6 +187,8 @@ export class Shells {
       try { this.on.say(`Copied the ${await this.terminal.copy()}.`); this.#flash($("copy"), "Copied"); } catch { this.#flash($("copy"), "Not allowed"); }
     };
     const size = (px) => {
+      const way = Math.sign(px - this.fontSize), before = crisp(this.fontSize);
+      while (crisp(px) === before && px > 10 && px < 24) px += way; // a step must be seen
       this.fontSize = Math.min(24, Math.max(10, px));
       keep("terminal-size", this.fontSize);
       $("size-now").textContent = this.fontSize;
@@ -217,9 +227,9 @@ export class Shells {
   }
 
   #flash(button, text) {
-    const before = (button.dataset.label ??= button.textContent);
-    button.textContent = text;
+    const before = (button.label ??= [...button.childNodes]);
+    button.replaceChildren(text);
     clearTimeout(button.timer);
-    button.timer = setTimeout(() => { button.textContent = before; }, 1500);
+    button.timer = setTimeout(() => button.replaceChildren(...before), 1500);
   }
 }

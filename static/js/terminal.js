@@ -10,7 +10,7 @@ const FONT = '"JetBrains Mono Variable", "Noto Sans Mono CJK SC", ui-monospace, 
 const ANSWER = /^\x1b(\[[?>=]?[\d;]*[cnRuxty]|[\]P_].*)/s; // what a terminal answers by itself when it is asked
 
 /** The nearest size at which a column is a whole number of device pixels: WebGL would cut the rest off and squeeze the letters. */
-const crisp = (size) => { const ratio = 0.6 * devicePixelRatio; return Math.round(size * ratio) / ratio + 0.05; };
+export const crisp = (size) => { const ratio = 0.6 * devicePixelRatio; return Math.round(size * ratio) / ratio + 0.02; };
 
 /** xterm's colours from the page's tokens, as they are now. */
 export function colours(stale) {
@@ -63,7 +63,10 @@ export class Terminal {
     xterm.textarea.setAttribute("aria-label", `Terminal ${this.name}. Leave with Control F6.`);
     this.#keys();
     this.resize();
-    xterm.onResize(({ cols, rows }) => { clearTimeout(this.sized); this.sized = setTimeout(() => this.on.resize(cols, rows), 60); });
+    xterm.onResize(({ cols, rows }) => {
+      clearTimeout(this.sized);
+      this.sized = setTimeout(() => { if (this.told !== `${cols}×${rows}`) this.on.resize(cols, rows); this.told = `${cols}×${rows}`; }, 60);
+    });
     xterm.onData((data) => { if (!this.stale && !(this.old && ANSWER.test(data))) this.on.input(data); });
     xterm.onBinary((data) => { if (!this.stale) this.on.input(data); });
     xterm.onCursorMove(() => this.#follow());
@@ -136,7 +139,21 @@ export class Terminal {
     if (cell) this.screen.style.setProperty("--wide", innerWidth <= 760 ? `${Math.ceil(cell * 80) + 16}px` : "0");
     const size = this.fitter.proposeDimensions();
     if (!size || !(size.cols > 1 && size.rows > 1)) return;
+    const { viewportY, baseY } = this.xterm.buffer.active;
     this.xterm.resize(Math.min(500, size.cols), Math.min(200, size.rows));
+    if (viewportY !== baseY) return;
+    const once = this.xterm.onRender(() => { // who was at the end stays there; xterm scrolls back to the old place with its next frame
+      once.dispose();
+      setTimeout(() => this.xterm.scrollToBottom());
+    });
+  }
+
+  /** In sight again. xterm does not measure what it draws while nobody sees it, and only a change of size makes it. */
+  wake() {
+    const { cols, rows } = this.xterm;
+    this.xterm.resize(cols, rows + 1);
+    this.xterm.resize(cols, rows);
+    requestAnimationFrame(() => requestAnimationFrame(() => this.xterm.scrollToBottom()));
   }
 
   /** The whole buffer as text, wrapped lines joined. */
@@ -251,6 +268,7 @@ export class Terminal {
       const webgl = new WebglAddon();
       webgl.onContextLoss(() => webgl.dispose());
       this.xterm.loadAddon(webgl);
+      this.resize();
     } catch { /* no WebGL here */ }
   }
 

@@ -6,6 +6,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from labsite import processes
+from labsite.setup import image_store
 from netcontrol.engine import this_daemon, this_engine
 from netcontrol.errors import LabError
 from netcontrol.models import Sandbox, Waiting
@@ -19,7 +20,7 @@ class Command(BaseCommand):
         running = processes.running()
         for program in ("web", "beat", "attach", "worker"):  # nobody may start what is being ended
             try:
-                processes.supervisor().stopProcess(program, True)
+                processes.ask("stopProcess", program, True)
             except Exception:  # supervisord or the program does not run: that is what is wanted
                 pass
         try:
@@ -35,6 +36,7 @@ class Command(BaseCommand):
         daemon.end_leftovers()
         try:
             daemon.unmount()
+            image_store().unseal()
         except LabError as error:
             raise CommandError(str(error)) from error
         self.stdout.write("The lab is stopped." if running else "The lab was not running.")

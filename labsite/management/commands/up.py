@@ -65,7 +65,7 @@ class Command(BaseCommand):
         with step("host image") as this:
             new_image = setup.host_image(this.say) or this.skip()
         with step("students' images") as this:
-            setup.image_store(this.say) or this.skip()
+            setup.image_store(this.say).build(this_engine()) or this.skip()
         if new_image:
             retire_pool()
         with step("worker, beat, web") as this:
@@ -74,7 +74,7 @@ class Command(BaseCommand):
             processes.start("worker", "attach", "beat", "web")
             processes.until(web_answers, 20, "web")
         if built and was_running:
-            processes.supervisor().stopProcess("web", True)
+            processes.ask("stopProcess", "web", True)
             processes.start("web")
         with step("first sandbox in the pool") as this:
             if served():
