@@ -29,7 +29,7 @@ class Bare:
             "run", "-d", "--name", self.name, "--runtime", "lab", "--network", "none", "--cap-add", "ALL", "--cgroupns=private",
             "--security-opt", f"seccomp={HERE / 'seccomp.json'}", "--security-opt", "systempaths=unconfined", *security, *environment,
             "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp", "--mount", "type=tmpfs,destination=/var/lib/docker,tmpfs-size=256m",
-            "--mount", "type=tmpfs,destination=/run/patchbay,tmpfs-size=64k", "-v", f"{settings.STORE}/docker:/opt/patchbay/docker:ro", IMAGE,
+            "--mount", "type=tmpfs,destination=/run/patchbay,tmpfs-size=64k", "-v", f"{this_engine().store}/docker:/opt/patchbay/docker:ro", IMAGE,
         )  # fmt: skip
         return self
 

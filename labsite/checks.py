@@ -9,7 +9,7 @@ from django.core.checks import Error, register
 
 @register
 def channel_layer(app_configs, **kwargs):
-    backend = settings.CHANNEL_LAYERS.get("default", {}).get("BACKEND", "")
+    backend = str(settings.CHANNEL_LAYERS.get("default", {}).get("BACKEND", ""))
     if "redis" not in backend.lower():
         return [Error(f"The channel layer {backend or 'is missing and'} does not reach other processes, so no page would learn of its lab.", hint="Use channels_redis.pubsub.RedisPubSubChannelLayer.", id="patchbay.E001")]
     return []

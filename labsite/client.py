@@ -13,6 +13,7 @@ from typing import Any
 import requests
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from netcontrol.errors import LabError
 
@@ -52,7 +53,7 @@ class Guest:
             raise LabError("no_web", f"Nothing answers at {self.base}.", "Start the lab first: ./lab up --detach") from down
 
     def post(self, path: str) -> Event:
-        headers = {"Accept": "application/json", "Referer": self.base + "/", "X-CSRFToken": self.http.cookies.get("csrftoken", "")}
+        headers = {"Accept": "application/json", "Referer": self.base + "/", "X-CSRFToken": self.http.cookies.get("csrftoken") or ""}
         try:
             answer = self.http.post(self.base + path, headers=headers, timeout=20, allow_redirects=False)
         except requests.RequestException as down:
@@ -81,7 +82,7 @@ class Guest:
     def dial(self) -> None:
         cookies = "; ".join(f"{c.name}={c.value}" for c in self.http.cookies)
         self.socket = self.line.enter_context(connect(
-            self.base.replace("http", "ws", 1) + "/ws/lab/", origin=self.base, additional_headers={"Cookie": cookies}, compression=None, max_size=2**21, open_timeout=10, close_timeout=2
+            self.base.replace("http", "ws", 1) + "/ws/lab/", origin=Origin(self.base), additional_headers={"Cookie": cookies}, compression=None, max_size=2**21, open_timeout=10, close_timeout=2
         ))
         self.send(type="hello", since=self.drawn)
 

@@ -24,6 +24,7 @@ def environment() -> dict[str, str]:
     return {
         **os.environ,
         "LAB_VAR": str(settings.VAR),
+        "LAB_RUN": str(settings.RUN),
         "LAB_DIR": str(settings.BASE_DIR),
         "LAB_PYTHON": sys.executable,
         "LAB_LISTEN": settings.LISTEN,

@@ -15,8 +15,8 @@ env.read_env(BASE_DIR / "lab.env", recurse=False)  # optional; see docs/running.
 
 # Where this lab lives
 VAR: Path = env.path("PATCHBAY_VAR", BASE_DIR / "var").absolute()
-RUN = VAR / "run"  # sockets and pid files
 LAB_ID = hashlib.sha256(str(VAR).encode()).hexdigest()[:4]  # tells the kernel objects of two labs on one machine apart
+RUN = Path("/run/patchbay") / LAB_ID  # sockets, pid files, mounts: a short path, and one that the mapped root of a host may walk
 MACHINE = env.str("PATCHBAY_MACHINE", socket.gethostname())
 
 # The web page
@@ -24,7 +24,7 @@ PORT: int = env.int("PATCHBAY_PORT", 8000)
 LISTEN: str = env.str("PATCHBAY_LISTEN", "127.0.0.1")
 DEBUG = env.bool("PATCHBAY_DEBUG", False)
 ALLOWED_HOSTS = env.list("PATCHBAY_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
-CSRF_TRUSTED_ORIGINS = env.list("PATCHBAY_ORIGINS", [])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("PATCHBAY_ORIGINS", [])
 
 
 def _secret_key() -> str:
@@ -52,9 +52,9 @@ DEBIAN_MIRROR = env.str("PATCHBAY_DEBIAN_MIRROR", "http://deb.debian.org/debian"
 
 # The engine: our own dockerd, never the user's
 ENGINE_SOCKET = RUN / "docker.sock"
-ENGINE_DATA = VAR / "engine"
-STORE = VAR / "store"  # the students' images, shared read-only
-DOCKS = VAR / "docks"  # one small tmpfs per host: the agent's socket
+ENGINE_DISK = VAR / "engine"  # images and root layers, on a filesystem of their own
+STORE = VAR / "store"  # the students' images
+DOCKS = RUN / "docks"  # one small tmpfs per host: the agent's socket
 
 # Redis
 REDIS_URL = env.str("REDIS_URL", f"unix://{RUN / 'redis.sock'}")
@@ -175,6 +175,6 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.log_level("PATCHBAY_LOG", "INFO")},
+    "root": {"handlers": ["console"], "level": env.str("PATCHBAY_LOG", "INFO").upper()},
     "loggers": {"django.channels.server": {"level": "WARNING"}},
 }

@@ -3,7 +3,6 @@
 Each function does nothing when its work is done already, and leaves nothing half-made.
 """
 import hashlib
-import os
 import secrets
 import shutil
 import subprocess
@@ -19,15 +18,12 @@ from netcontrol.engine import image, store, this_engine
 from netcontrol.errors import LabError
 
 AGENT = settings.BASE_DIR / "netcontrol" / "agent"
-LONGEST_VAR = 80  # a unix socket's path holds 107 bytes, and the engine makes sockets some folders down
 
 
 def folders() -> None:
-    if len(os.fsencode(settings.VAR)) > LONGEST_VAR:
-        raise LabError("long_path", f"{settings.VAR} is too long a path for the lab's sockets.", f"Move this folder, or set PATCHBAY_VAR to one of at most {LONGEST_VAR} characters.")
-    for folder in (settings.VAR, settings.RUN, settings.VAR / "log", settings.DOCKS):
+    for folder in (settings.VAR, settings.VAR / "log", settings.RUN.parent, settings.RUN, settings.DOCKS):
         folder.mkdir(parents=True, exist_ok=True)
-    settings.RUN.chmod(0o700)
+    settings.RUN.chmod(0o711)
     secret = settings.VAR / "secret"
     if not secret.exists():
         secret.touch(mode=0o600)
@@ -76,7 +72,7 @@ def host_image(say: Callable[[str], None]) -> bool:
 
 
 def image_store(say: Callable[[str], None] = print) -> store.Store:
-    return store.Store(settings.STORE, settings.VAR / "cache", settings.DEBIAN_MIRROR, say)
+    return store.Store(settings.STORE, settings.RUN, settings.VAR / "cache", settings.DEBIAN_MIRROR, say)
 
 
 def _hash(files: list[Path]) -> str:

@@ -21,9 +21,10 @@ class Step:
             self.said = now
         sys.stdout.flush()
 
-    def skip(self) -> None:
-        """Nothing was to be done."""
-        self.skipped = True
+    def did(self, something: bool) -> bool:
+        """Whether anything was to be done: a step that did nothing is not told of. Returns `something`."""
+        self.skipped = not something
+        return something
 
 
 @contextmanager

@@ -162,6 +162,7 @@ class Carrier:
         self.carried, self.began = False, time.monotonic()
         self.hosts: dict[str, HostEnd] = {}
         self.places: dict[str, dict[str, Any]] = {}  # shell -> {"host", "boot", "offset", "seq", "pid", "open"}, as in Redis
+        self.again_to: dict[str, int] = {}  # what the agent had printed when we began, of shells whose log is not in Redis
         self.tails: dict[str, Tail] = {}
         self.pending: list[Entry] = []
         self.moved: set[str] = set()  # shells whose place is to be written
@@ -375,11 +376,14 @@ class Carrier:
                     self._log(Entry(name, message={"type": "shell.closed", "shell": name, "exit_code": None}))
             if place["boot"] != host.boot and name in alive:
                 place.update(offset=0, seq=0)
+                self.again_to[name] = alive[name]["end"]
             place["boot"] = host.boot
             self.moved.add(name)
         for name, shell in alive.items():
             if name not in self.places:
                 self.places[name] = {"host": host.name, "boot": host.boot, "offset": 0, "seq": 0, "pid": shell["pid"], "open": shell["open"]}
+                self.again_to[name] = shell["end"]
+                self._log(Entry("", message={"type": "shell.known", "shell": name}))
         if over:
             self._queue_row(partial(self._close_commands, host.name, over))
         self._taken(host, m["last_input"])
@@ -428,6 +432,7 @@ class Carrier:
             if m["seq"] <= place["seq"]:
                 return
             place["seq"] = m["seq"]
+            m["again"] = place["offset"] < self.again_to.get(shell, 0)  # Redis lost it, so it is written once more
             m["boot"] = host.boot  # with seq: which event this is, for readers of a log that is written anew
         match m["type"]:
             case "shell.opened":

@@ -363,7 +363,7 @@ class LabConsumer(AsyncWebsocketConsumer):
         m = entry.message
         assert m
         kind, shell = m["type"], m.get("shell", "")
-        boot, seq = m.pop("boot", None), m.pop("seq", 0)
+        boot, seq, again = m.pop("boot", None), m.pop("seq", 0), m.pop("again", False) or replay
         if boot:
             known = self.seen.get(shell)
             if known and known[0] == boot and seq <= known[1]:
@@ -378,7 +378,7 @@ class LabConsumer(AsyncWebsocketConsumer):
                     await self.say_error(m["code"], shell=shell, block=m["block"])
                 return
             case "shell.opened":
-                if m["end"] < self.drawn.get(shell, 0):  # another agent, and nobody could tell it where the old one ended
+                if m["end"] < self.drawn.get(shell, 0) and not again:  # another agent, and nobody could tell it where the old one ended
                     self.drawn[shell] = self.acks[shell] = m["offset"]
                 self.drawn.setdefault(shell, m["offset"])
                 self.acks[shell] = max(self.acks.get(shell, 0), m["offset"])

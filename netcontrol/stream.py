@@ -22,9 +22,12 @@ from typing import Any
 
 import redis
 import redis.asyncio
+import redis.asyncio.retry
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +54,14 @@ def _key(kind: str, sandbox: str) -> str:
     return f"pb:{settings.LAB_ID}:{kind}:{sandbox}"
 
 
+def _once() -> redis.asyncio.retry.Retry:
+    """No retries inside the client: they wait for seconds, and could send a message twice. Whoever calls tries again."""
+    return redis.asyncio.retry.Retry(NoBackoff(), 0)
+
+
 def connect() -> redis.asyncio.Redis:
     """A client of one's own, for one blocking reader."""
-    return redis.asyncio.Redis.from_url(settings.REDIS_URL, max_connections=2, socket_connect_timeout=2)
+    return redis.asyncio.Redis.from_url(settings.REDIS_URL, max_connections=2, socket_connect_timeout=2, retry=_once())
 
 
 _clients: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, redis.asyncio.Redis]" = weakref.WeakKeyDictionary()
@@ -63,7 +71,7 @@ def client() -> redis.asyncio.Redis:
     """The client that everything of this event loop shares, for what does not block."""
     loop = asyncio.get_running_loop()
     if loop not in _clients:
-        _clients[loop] = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, socket_timeout=5)
+        _clients[loop] = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, socket_timeout=5, retry=_once())
     return _clients[loop]
 
 
@@ -110,7 +118,7 @@ async def may_ask(r: redis.asyncio.Redis, sandbox: str) -> bool:
 
 
 def _sync(seconds: float = 5.0) -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=seconds, socket_connect_timeout=seconds)
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=seconds, socket_connect_timeout=seconds, retry=Retry(NoBackoff(), 0))
 
 
 def alive() -> bool:
@@ -241,6 +249,7 @@ async def append(
     """Write entries and positions in one step. Raises LeaseLost, and then nothing was written."""
     keys = [_key("lease", sandbox), _key("pos", sandbox)]
     number: dict[str, int] = {}
+    written: list[bytes | str] = []
     arguments: list[Any] = [token, KEPT_SECONDS, len(positions)]
     for shell, position in positions.items():
         arguments += [shell, position]
@@ -248,18 +257,17 @@ async def append(
         if entry.shell not in number:
             keys.append(_log_key(sandbox, entry.shell))
             number[entry.shell] = len(keys)
-        if entry.message is None:
-            arguments += [number[entry.shell], entry.shell, entry.offset, entry.data]
-        else:
-            arguments += [number[entry.shell], "", 0, json.dumps(entry.message, separators=(",", ":"))]
+        what = entry.data if entry.message is None else json.dumps(entry.message, separators=(",", ":"))
+        written.append(what)
+        arguments += [number[entry.shell], entry.shell if entry.message is None else "", entry.offset, what]
     try:
         ids = await r.eval(APPEND, len(keys), *keys, *arguments)
     except redis.ResponseError as refused:
         if "LEASELOST" in str(refused):
             raise LeaseLost from None
         raise
-    for entry, id, size in zip(entries, ids, arguments[-1::-4][::-1] if entries else ()):
-        tails.setdefault(entry.shell, Tail()).add(id.decode(), ENTRY_BYTES + len(size))
+    for entry, id, what in zip(entries, ids, written):
+        tails.setdefault(entry.shell, Tail()).add(id.decode(), ENTRY_BYTES + len(what))
     for shell in number:
         oldest = tails[shell].cut()
         if oldest:

@@ -15,7 +15,7 @@ from labsite import processes
 from labsite.client import ConnectionClosed
 from netcontrol.engine import this_daemon, this_engine
 
-from .driving import run
+from .driving import COLOUR, run
 
 
 def pid(program: str) -> int:
@@ -57,7 +57,7 @@ def test_worker_killed_in_the_middle_of_output(student):
         elif event["type"] == "command.finished":
             break
     assert killed
-    lines = [line for line in output.decode().split("\r\n") if line.startswith("line ")]
+    lines = [line for line in COLOUR.sub("", output.decode()).replace("\r", "").split("\n") if line.startswith("line ")]
     assert lines == [f"line {n}" for n in range(1, 3001)]
 
 
@@ -163,12 +163,6 @@ def test_disk_full_while_building(lab, elsewhere):
     assert "the disk is full. Free about 4 GB" in up.stderr, up.stdout + up.stderr
     assert "Traceback" not in up.stderr
     assert not list((elsewhere / "cache").iterdir())
-
-
-def test_path_too_long(lab, elsewhere):
-    up = lab("up", "--detach", PATCHBAY_VAR=str(elsewhere / ("x" * 100)), PATCHBAY_PORT="0")
-    assert up.returncode == 1
-    assert "is too long a path for the lab's sockets" in up.stderr
 
 
 @pytest.mark.parametrize(

@@ -224,15 +224,15 @@ class Server:
         self.worker.unsent += message("error", code=code, shell=shell, block=block)
 
     def _attach(self, connection: Connection, m: dict) -> None:
+        epoch, boot, since = str(m["epoch"]), m["boot"], {name: (int(place[0]), int(place[1])) for name, place in m["since"].items()}
         if self.worker and self.worker is not connection:
             self.worker.unsent += message("displaced")
             self.worker.closing = True
         self.worker = connection
-        if m["epoch"] != self.epoch:  # another Redis: it numbers from the start
-            self.epoch, self.last_input = m["epoch"], (0, 0)
+        if epoch != self.epoch:  # another Redis: it numbers from the start
+            self.epoch, self.last_input = epoch, (0, 0)
         self.told_input = self.last_input
-        since = {name: (int(place[0]), int(place[1])) for name, place in m["since"].items()}
-        if m["boot"] != self.boot:
+        if boot != self.boot:
             self.floors = {name: list(place) for name, place in list(since.items())[:64] if name not in self.shells}
             since = {}
         self.sent = {}

@@ -6,7 +6,7 @@ from functools import cache
 
 from django.conf import settings
 
-from netcontrol.engine import machine
+from netcontrol.engine import machine, store
 from netcontrol.engine.daemon import Daemon
 from netcontrol.engine.host import Engine, Limits
 from netcontrol.engine.wire import Wires
@@ -18,7 +18,7 @@ def this_engine() -> Engine:
     return Engine(
         socket=settings.ENGINE_SOCKET,
         docks=settings.DOCKS,
-        store=settings.STORE,
+        store=settings.RUN / store.VIEW,
         lab_id=settings.LAB_ID,
         machine=machine.detect(),
         wires=Wires(settings.LAB_ID, settings.WIRES),
@@ -27,4 +27,4 @@ def this_engine() -> Engine:
 
 
 def this_daemon() -> Daemon:
-    return Daemon(socket=settings.ENGINE_SOCKET, run=settings.RUN, data=settings.ENGINE_DATA, disk_gib=settings.ENGINE_DISK_GIB)
+    return Daemon(socket=settings.ENGINE_SOCKET, run=settings.RUN, disk=settings.ENGINE_DISK, disk_gib=settings.ENGINE_DISK_GIB)

@@ -20,17 +20,18 @@ HERE = Path(__file__).parent
 @dataclass(frozen=True)
 class Daemon:
     socket: Path
-    run: Path  # sockets and state that do not outlive a boot of the machine
-    data: Path
-    disk_gib: int  # of the file that holds `data`; 0 for no file of its own
+    run: Path  # sockets, mounts, and state that does not outlive a boot of the machine
+    disk: Path  # where images and root layers are kept
+    disk_gib: int  # how large they may grow; 0 for as large as the machine's disk
 
     @property
     def pidfile(self) -> Path:
         return self.run / "dockerd.pid"
 
     @property
-    def disk(self) -> Path:
-        return self.data.with_suffix(".disk")
+    def data(self) -> Path:
+        """Where `disk` is mounted: below /run, because the mapped root must be able to walk there, and may not walk through /root."""
+        return self.run / "data"
 
     def configuration(self) -> dict:
         return {
@@ -68,23 +69,28 @@ class Daemon:
     def mount(self) -> None:
         """Put the data on a filesystem of its own size, so that no student fills the machine's disk.
 
-        A sparse ext4 file behind a loop device. Where a machine has no loop devices the data stays in its folder.
+        A sparse ext4 file behind a loop device. Where a machine has no loop devices it is a plain folder.
         """
         self.data.mkdir(parents=True, exist_ok=True)
-        if not self.disk_gib or os.path.ismount(self.data) or not Path("/dev/loop-control").exists():
+        if os.path.ismount(self.data):
             return
-        if not self.disk.exists():
-            new = self.disk.with_suffix(".new")
-            with open(new, "wb") as file:
-                file.truncate(self.disk_gib * 1024**3)
+        if not self.disk_gib or not Path("/dev/loop-control").exists():
+            self.disk.mkdir(parents=True, exist_ok=True)
+            run("mount", "--bind", str(self.disk), str(self.data))
+            return
+        file = self.disk.with_suffix(".disk")
+        if not file.exists():
+            new = file.with_suffix(".new")
+            with open(new, "wb") as empty:
+                empty.truncate(self.disk_gib * 1024**3)
             run("mkfs.ext4", "-q", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1", str(new), timeout=60)
-            new.rename(self.disk)
-        run("mount", "-o", "loop,noatime,discard", str(self.disk), str(self.data), timeout=60)
+            new.rename(file)
+        run("mount", "-o", "loop,noatime,discard", str(file), str(self.data), timeout=60)
 
     def unmount(self) -> None:
-        """Only after the engine has ended."""
-        if self.disk.exists() and os.path.ismount(self.data):
-            run("umount", str(self.data), timeout=60)
+        """Only after the engine has ended. With what an engine that was killed left mounted below."""
+        if os.path.ismount(self.data):
+            run("umount", "-R", str(self.data), timeout=60)
 
     def clear_stale(self) -> None:
         """End what an engine that was killed left running, and remove its pid files: they may name somebody else's process."""

@@ -8,8 +8,9 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from netcontrol.engine.errors import EngineError, run
 from netcontrol.engine.host import IMAGE, Engine
 from netcontrol.engine.image import SUITE, debian
 
+VIEW = "store"  # the name of its read-only mount among the lab's mounts
 TOOLS = ("iproute2", "iputils-ping", "curl")
 
 
@@ -83,6 +85,7 @@ RECIPES = (
 @dataclass
 class Store:
     path: Path
+    mounts: Path  # a folder that the mapped root may walk, as it may not walk through /root
     cache: Path
     mirror: str
     say: Callable[[str], None] = field(default=print)
@@ -110,7 +113,8 @@ class Store:
         try:
             with ThreadPoolExecutor(2) as pool:  # mmdebstrap is one process that waits for the disk half of the time
                 tars = list(pool.map(self._root, RECIPES))
-            self._fill(engine, new, tars)
+            with self._mounted(building=new, inputs=self.cache) as (output, inputs):
+                self._fill(engine, output, inputs, tars)
             (new / "made-of").write_text(wanted)
             self.unseal()
             self._wipe(self.path)
@@ -125,16 +129,34 @@ class Store:
         return True
 
     def seal(self) -> None:
-        """Make it read-only where it lies. A host's mount of it is then read-only from outside its user namespace, and the
-        kernel locks that; the `:ro` of a container is set inside, where the student's root may take it off again."""
-        if not os.path.ismount(self.path):
-            run("mount", "--bind", str(self.path), str(self.path))
-            run("mount", "-o", "remount,bind,ro", str(self.path))
+        """Mount it read-only. A host's own mount is then read-only from outside its user namespace, and the kernel locks
+        that; the `:ro` of a container is set inside, where the student's root may take it off again."""
+        view = self.mounts / VIEW
+        if not os.path.ismount(view):
+            view.mkdir(parents=True, exist_ok=True)
+            run("mount", "--bind", str(self.path), str(view))
+            run("mount", "-o", "remount,bind,ro", str(view))
 
     def unseal(self) -> None:
         """Hosts that run keep their own mounts of it."""
-        if os.path.ismount(self.path):
-            run("umount", "-l", str(self.path))
+        if os.path.ismount(self.mounts / VIEW):
+            run("umount", "-l", str(self.mounts / VIEW))
+
+    @contextmanager
+    def _mounted(self, **folders: Path) -> Iterator[list[Path]]:
+        """These folders, mounted under these names where the builder can reach them."""
+        places = []
+        try:
+            for name, folder in folders.items():
+                place = self.mounts / name
+                place.mkdir(parents=True, exist_ok=True)
+                run("mount", "--bind", str(folder), str(place))
+                places.append(place)
+            yield places
+        finally:
+            for place in places:
+                run("umount", "-l", str(place))
+                place.rmdir()
 
     def _tar(self, recipe: Recipe) -> Path:
         return self.cache / f"{recipe.name}.tar"
@@ -145,10 +167,10 @@ class Store:
         debian(recipe.packages, self._tar(recipe), self.mirror, lambda line: self.say(f"{recipe.name}: {line}"), *hooks, variant=recipe.variant)
         return self._tar(recipe)
 
-    def _fill(self, engine: Engine, new: Path, tars: list[Path]) -> None:
+    def _fill(self, engine: Engine, new: Path, inputs: Path, tars: list[Path]) -> None:
         """Boot a host whose /var/lib/docker is the store itself, and let it import the roots."""
         builder = uuid.uuid4()
-        container = engine.boot_builder(builder, new, self.cache)
+        container = engine.boot_builder(builder, new, inputs)
         try:
             for recipe, tar in zip(RECIPES, tars, strict=True):
                 self.say(f"{recipe.name}: into the store")

@@ -16,6 +16,8 @@ import pytest
 import redis
 from asgiref.testing import ApplicationCommunicator
 from django.utils import timezone
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from netcontrol import attach, stream
 from netcontrol.agent.protocol import message, parse_output
@@ -75,7 +77,7 @@ class Redis:
             stdout=subprocess.DEVNULL,
         )
         end = time.monotonic() + PATIENCE
-        client = redis.Redis(unix_socket_path=str(self.socket))
+        client = redis.Redis(unix_socket_path=str(self.socket), retry=Retry(NoBackoff(), 0))
         while True:
             with contextlib.suppress(redis.ConnectionError):
                 client.ping()
@@ -229,6 +231,12 @@ class Page:
         return page
 
     async def _listen(self) -> None:
+        try:
+            await self._take()
+        finally:
+            self.changed.set()
+
+    async def _take(self) -> None:
         while True:
             got = await self.socket.receive_output(timeout=1000)
             if got["type"] == "websocket.close":

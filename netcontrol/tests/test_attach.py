@@ -19,7 +19,10 @@ FLOODED = b"".join(b"%d\r\n" % n for n in range(1, LINES + 1)) + b"over\r\n"
 async def flooded(page: Page) -> None:
     """The page has every byte of the flood, once. (That none came twice or out of place, `Page` asserts of every frame.)"""
     await page.get("command.finished", seconds=30)
-    assert FLOODED in page.drawn["main"]
+    drawn = page.drawn["main"]
+    flood = drawn[drawn.index(b"\r1\r\n2\r\n") + 1 :]
+    wrong = next((n for n, (is_, should) in enumerate(zip(flood, FLOODED)) if is_ != should), len(flood))
+    assert flood.startswith(FLOODED), f"at {wrong}: {flood[wrong - 60 : wrong + 60]!r}"
     assert not [event for event in page.events if event["type"] == "shell.gap"]
 
 

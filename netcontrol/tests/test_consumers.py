@@ -1,10 +1,13 @@
 """A page's WebSocket, with everything behind it but Celery: consumer, Redis, attach, agent, bash."""
 import asyncio
+import contextlib
 import time
 
 import pytest
 from channels.db import database_sync_to_async as db
 from django.contrib.auth.models import AnonymousUser
+
+from django.db import OperationalError
 
 from lessons.models import Student
 from netcontrol import consumers, stream
@@ -72,9 +75,11 @@ async def test_from_hello_to_finished(lab):
 
 async def until_row(id: str) -> Command:
     async with asyncio.timeout(5):
-        while not (row := await db(Command.objects.filter(pk=id).exclude(duration_ms=None).first)()):
+        while True:
+            with contextlib.suppress(OperationalError):  # SQLite in memory refuses to read while another thread writes
+                if row := await db(Command.objects.filter(pk=id).exclude(duration_ms=None).first)():
+                    return row
             await asyncio.sleep(0.02)
-        return row
 
 
 async def test_latency(lab):
@@ -90,3 +95,179 @@ async def test_latency(lab):
     print(f"Run true: {took[20]:.1f} ms p50, {took[38]:.1f} ms p95")
     assert took[20] < 50
     await page.close()
+
+
+async def test_without_a_student_it_is_closed(private_redis):  # noqa: F811
+    page = await Page.open(AnonymousUser(), hello=False)
+    assert (await page.get("closed"))["code"] == 4401
+    await page.close()
+
+
+@pytest.mark.parametrize(
+    "bad, code",
+    [
+        ("not json", "bad_message"),
+        ("[]", "bad_message"),
+        ('{"type": 1}', "bad_message"),
+        ('{"type": "__init__"}', "bad_message"),
+        ('{"type": "hello", "since": {}}', "bad_message"),
+        ('{"type": "disconnect", "code": 1}', "bad_message"),
+        ('{"type": "shell.open", "host": "lab", "shell": "Main", "cols": 80, "rows": 24}', "bad_message"),
+        ('{"type": "shell.open", "host": "lab", "shell": "main\\n", "cols": 80, "rows": 24}', "bad_message"),
+        ('{"type": "shell.open", "host": "lab", "shell": "main", "cols": 1, "rows": 24}', "bad_message"),
+        ('{"type": "shell.open", "host": "lab", "shell": "main", "cols": true, "rows": 24}', "bad_message"),
+        ('{"type": "shell.input", "shell": "main", "data": 7}', "bad_message"),
+        ('{"type": "shell.input", "shell": "main", "data": "' + "x" * 70_000 + '"}', "too_long"),
+        ('{"type": "run", "shell": "main", "block": "1", "text": "' + "é" * 40_000 + '"}', "too_long"),
+        ('{"type": "shell.ack", "shell": "main", "offset": -1}', "bad_message"),
+        ('{"type": "shell.input", "shell": "nowhere", "data": "x"}', "unknown_shell"),
+        ('{"type": "shell.open", "host": "elsewhere", "shell": "main", "cols": 80, "rows": 24}', "unknown_shell"),
+        ("[" * 100_000, "bad_message"),
+    ],
+)
+async def test_bad_messages(lab, bad, code):
+    alice, _, _ = lab
+    page = await Page.open(alice)
+    await page.get("sandbox.state", worker="up")
+    await page.socket.send_input({"type": "websocket.receive", "text": bad})
+    error = await page.get("error")
+    assert error["code"] == code and error["message"] and error["what_to_do"]
+    await page.shell()
+    await page.close()
+
+
+async def test_many_bad_messages_close(lab):
+    alice, _, _ = lab
+    page = await Page.open(alice)
+    for _ in range(consumers.MAX_BAD):
+        await page.socket.send_input({"type": "websocket.receive", "bytes": b"\0"})
+    assert (await page.get("closed"))["code"] == 4400
+    await page.close()
+
+
+async def test_hello_comes_first(lab):
+    alice, _, _ = lab
+    page = await Page.open(alice, hello=False)
+    await page.send("shell.open", host="lab", shell="main", cols=80, rows=24)
+    assert (await page.get("error"))["code"] == "bad_message"
+    await page.close()
+
+
+async def test_no_sandbox(private_redis):  # noqa: F811
+    bob = await db(Student.objects.create)(username="bob")
+    page = await Page.open(bob)
+    assert (await page.get("sandbox.state"))["state"] == "none"
+    await page.send("shell.input", shell="main", data="x")
+    assert (await page.get("error"))["code"] == "no_sandbox"
+    await page.send("sandbox.extend")
+    assert (await page.get("error"))["code"] == "no_sandbox"
+    await page.close()
+
+
+async def test_everyone_sees_their_own(lab):
+    """Bob's page gets nothing of Alice's, whatever it says it has."""
+    alice, _, _ = lab
+    bob = await db(Student.objects.create)(username="bob")
+    hers, his = await Page.open(alice), await Page.open(bob, since={"main": 0})
+    await hers.shell()
+    await his.send("shell.open", host="lab", shell="main", cols=80, rows=24)
+    assert (await his.get("error"))["code"] == "no_sandbox"
+    await hers.run("true")
+    assert not his.drawn and not [e for e in his.events if e["type"].startswith(("shell", "command"))]
+    await hers.close(), await his.close()
+
+
+async def test_reconnect_gets_the_rest(lab):
+    alice, _, _ = lab
+    page = await Page.open(alice)
+    await page.shell()
+    await page.run("echo first-$((1+1))", block="1")
+    have = len(page.drawn["main"])
+    await page.close()
+    other = await Page.open(alice)
+    await other.see(b"first-2\r\n")
+    await other.run("echo second-$((1+1))", block="2")
+    await other.close()
+    again = await Page.open(alice, since={"main": have})
+    await again.see(b"second-2\r\n")
+    assert again.begun["main"] == have and b"first-2" not in again.drawn["main"]
+    commands = (await again.get("commands"))["commands"]
+    ended = [e["id"] for e in again.events if e["type"] == "command.finished"]
+    assert [c["block"] for c in commands] == ["1", "2"] and len(ended) <= 1  # the second may be on its way to the database
+    await again.close()
+
+
+async def test_a_place_in_line_then_a_lab(private_redis, docks, asked):  # noqa: F811
+    bob = await db(Student.objects.create)(username="bob")
+    await db(Waiting.objects.create)(owner=bob)
+    page = await Page.open(bob)
+    assert (await page.get("sandbox.state"))["place"] == 1
+    asked.begin()
+    sandbox = await db(make_sandbox)(bob)
+    docks(sandbox)
+    await db(Waiting.objects.all().delete)()
+    await stream.anotify(bob.pk)
+    await page.get("sandbox.state", state="claimed", worker="up", seconds=3)
+    await page.shell()
+    await page.close()
+    await asked.end()
+
+
+async def test_a_fresh_sandbox_takes_over(lab, docks):  # noqa: F811
+    alice, sandbox, _ = lab
+    page = await Page.open(alice)
+    await page.shell()
+    await page.run("echo old")
+    await db(sandbox.end)("You asked for a fresh one.")
+    fresh = await db(make_sandbox)(alice)
+    docks(fresh)
+    await asyncio.to_thread(stream.notify, alice.pk)
+    await page.get("sandbox.state", sandbox=str(fresh.pk), worker="up")
+    page.drawn.clear(), page.begun.clear()
+    opened = await page.shell()
+    assert opened["offset"] == 0 and b"old" not in page.drawn["main"]
+    assert (await page.run("true"))["exit_code"] == 0
+    await page.close()
+
+
+async def test_extend(lab):
+    alice, sandbox, _ = lab
+    page = await Page.open(alice)
+    before = (await page.get("sandbox.state", worker="up"))["ends_at"]
+    await db(Sandbox.objects.filter(pk=sandbox.pk).update)(ends_at=sandbox.claimed_at)
+    await page.send("sandbox.extend")
+    while (await page.get("sandbox.state"))["ends_at"] == before:
+        pass
+    await page.close()
+
+
+async def test_redis_is_down_from_the_start(private_redis, docks, asked):  # noqa: F811
+    alice = await db(Student.objects.create)(username="alice")
+    docks(await db(make_sandbox)(alice))
+    asked.begin()
+    private_redis.kill()
+    page = await Page.open(alice)
+    await page.get("sandbox.state", worker="down")
+    await page.send("shell.open", host="lab", shell="main", cols=80, rows=24)
+    assert (await page.get("error"))["code"] == "not_now"
+    private_redis.start()
+    await page.get("sandbox.state", worker="up")
+    await page.shell()
+    await page.close()
+    await asked.end()
+
+
+async def test_two_hosts(private_redis, docks, asked):  # noqa: F811
+    alice = await db(Student.objects.create)(username="alice")
+    sandbox = await db(make_sandbox)(alice, "lab,client")
+    docks(sandbox, "lab"), docks(sandbox, "client")
+    asked.begin()
+    page = await Page.open(alice)
+    await page.shell("a", "lab")
+    await page.shell("b", "client")
+    assert (await page.run("true", shell="b"))["exit_code"] == 0
+    assert (await page.get("command.started"))["host"] == "client"
+    await page.send("shell.open", host="lab", shell="b", cols=80, rows=24)
+    assert (await page.get("error"))["code"] == "unknown_shell"
+    await page.close()
+    await asked.end()

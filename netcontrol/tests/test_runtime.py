@@ -65,7 +65,7 @@ def test_a_bundle_without_configuration_never_reaches_runc(runc, tmp_path):
 
 
 def test_the_engine_shares_nothing_with_another_docker(tmp_path):
-    config = Daemon(socket=tmp_path / "run/docker.sock", run=tmp_path / "run", data=tmp_path / "engine", disk_gib=1).configuration()
+    config = Daemon(socket=tmp_path / "run/docker.sock", run=tmp_path / "run", disk=tmp_path / "engine", disk_gib=1).configuration()
     for key in ("data-root", "exec-root", "pidfile"):
         assert config[key].startswith(str(tmp_path))
     assert config["hosts"] == [f"unix://{tmp_path}/run/docker.sock"]

@@ -1,6 +1,9 @@
 """`./lab down`: end every sandbox, every process, and what they hold on the machine. The database and the images stay."""
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 from django.utils import timezone
@@ -37,6 +40,8 @@ class Command(BaseCommand):
         try:
             daemon.unmount()
             image_store().unseal()
+            if f" {settings.RUN}/" not in Path("/proc/mounts").read_text():
+                shutil.rmtree(settings.RUN, ignore_errors=True)
         except LabError as error:
             raise CommandError(str(error)) from error
         self.stdout.write("The lab is stopped." if running else "The lab was not running.")

@@ -50,35 +50,32 @@ class Command(BaseCommand):
             free_port()
         setup.folders()
         with step("front end") as this:
-            built = setup.front_end(this.say) or this.skip()
+            built = this.did(setup.front_end(this.say))
         with step("static files") as this:
-            built = setup.static_files() or this.skip() or built
+            built = this.did(setup.static_files()) or built
         with step("database") as this:
-            setup.database() or this.skip()
+            this.did(setup.database())
         call_command("check", stdout=io.StringIO())  # raises, with one sentence for each wrong setting
         with step("Redis and the engine") as this:
-            if was_running:
-                this.skip()
+            this.did(not was_running)
             processes.launch()
             processes.start(*processes.STORES)
             processes.until(lambda: stream.alive() and this_engine().answers(), 30, *processes.STORES)
         with step("host image") as this:
-            new_image = setup.host_image(this.say) or this.skip()
+            new_image = this.did(setup.host_image(this.say))
         with step("students' images") as this:
-            setup.image_store(this.say).build(this_engine()) or this.skip()
+            this.did(setup.image_store(this.say).build(this_engine()))
         if new_image:
             retire_pool()
         with step("worker, beat, web") as this:
-            if was_running:
-                this.skip()
+            this.did(not was_running)
             processes.start("worker", "attach", "beat", "web")
             processes.until(web_answers, 20, "web")
         if built and was_running:
             processes.ask("stopProcess", "web", True)
             processes.start("web")
         with step("first sandbox in the pool") as this:
-            if served():
-                this.skip()
+            this.did(not served())
             processes.until(served, 60, "worker", "attach", "beat")
 
     def follow(self):
@@ -108,7 +105,7 @@ def free_port():
         try:
             probe.bind((settings.LISTEN, settings.PORT))
         except OSError as taken:
-            raise LabError("port", f"Port {settings.PORT} cannot be used: {taken.strerror.lower()}.", f"Stop the other program, or choose another port: PATCHBAY_PORT={settings.PORT + 1} ./lab up") from taken
+            raise LabError("port", f"Port {settings.PORT} cannot be used: {str(taken.strerror).lower()}.", f"Stop the other program, or choose another port: PATCHBAY_PORT={settings.PORT + 1} ./lab up") from taken
 
 
 def web_answers() -> bool:

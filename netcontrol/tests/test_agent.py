@@ -1,0 +1,358 @@
+"""The real agent with real bash: what it says about commands, and what it does with everything that is not one."""
+import asyncio
+import os
+import signal
+import time
+from base64 import b64decode
+from pathlib import Path
+
+import pytest
+
+from netcontrol.dial import dial, execute, open_socket
+from netcontrol.tests.agent_fixtures import Talk, agent  # noqa: F401
+
+
+@pytest.fixture
+async def talk(agent):  # noqa: F811
+    talk = await Talk.to(agent.dock)
+    yield talk
+    talk.link.close()
+
+
+async def test_first_prompt(agent):  # noqa: F811
+    talk = await Talk.to(agent.dock)
+    began = time.perf_counter()
+    opened = await talk.open()
+    took = (time.perf_counter() - began) * 1000
+    rss = next(line for line in Path(f"/proc/{agent.process.pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
+    print(f"first prompt {took:.1f} ms; {rss}")
+    assert opened["offset"] == 0 and opened["pid"] > 1 and took < 1000
+    assert b"133;" not in talk.printed()
+
+
+async def test_typed_command(talk):
+    await talk.open()
+    talk.send("shell.input", shell="main", data="echo a; echo 'b;%;\\t'; (exit 3)\r")
+    started = await talk.get("command.started")
+    finished = await talk.get("command.finished")
+    assert started["text"] == "echo a; echo 'b;%;\\t'; (exit 3)" and started["block"] == "" and abs(started["started_at"] - time.time()) < 5
+    assert finished["exit_code"] == 3 and finished["id"] == started["id"]
+
+
+@pytest.mark.parametrize(
+    "text, code",
+    [
+        ("true", 0),
+        ("false", 1),
+        ("(exit 42)", 42),
+        ("no-such-command-at-all", 127),
+        ("if then", 2),  # a syntax error never starts: it is refused
+        ("echo one\necho two; false", 1),
+        ("for i in 1 2 3\ndo\n\techo $i\ndone", 0),
+        ("cat <<E\nhello\n\tworld\nE", 0),
+        ("# only a comment", 0),
+        (" echo with a space before", 0),
+        ("kill -TERM $BASHPID", None),  # bash itself ignores TERM when interactive; see below
+        ("set +o history", 0),
+        ("printf '\\e]133;B;guess;0;1\\a\\e]133;D;;0;1\\a'; sleep 0.05; false", 1),
+    ],
+)
+async def test_runs(talk, text, code):
+    await talk.open()
+    finished = await talk.run(text)
+    started = await talk.get("command.started")
+    assert started["text"] == text and started["block"] == "b" == finished["block"]
+    assert finished["exit_code"] == code if code is not None else True
+    assert (await talk.run("true"))["exit_code"] == 0
+
+
+async def test_history_settings_do_not_break_capture(talk):
+    await talk.open()
+    for line in ("HISTCONTROL=ignoreboth:erasedups", "HISTIGNORE='echo*'", "HISTTIMEFORMAT='%F '", " echo hidden", "echo hidden", "echo hidden", "history -c", "echo new"):
+        talk.send("shell.input", shell="main", data=line + "\r")
+        assert (await talk.get("command.started"))["text"] == line
+        await talk.get("command.finished")
+    talk.send("shell.input", shell="main", data="set +o history\r")
+    await talk.get("command.finished")
+    talk.send("shell.input", shell="main", data="echo unknown\r")
+    await talk.get("command.started", text="set +o history")
+    assert (await talk.get("command.started"))["text"] == ""
+
+
+async def test_nothing_is_reported_for_nothing(talk):
+    await talk.open()
+    for keys in ("\r", "half a line\x03", "   \r", "\x0c", "\x12abc\x03"):
+        talk.send("shell.input", shell="main", data=keys)
+        prompts = talk.printed().count(b"# ")
+        while talk.printed().count(b"# ") == prompts:
+            await asyncio.wait_for(talk.more(), 5)
+    finished = await talk.run("echo end")
+    assert finished["id"] == 1 and not [v for k, v in talk.came if k == "J" and v["type"] == "command.finished"]
+
+
+async def test_a_half_typed_line_is_broken_off(talk):
+    await talk.open()
+    talk.send("shell.input", shell="main", data="rm -rf hal")
+    await talk.see(b"hal")
+    finished = await talk.run("echo $((6*7))")
+    assert finished["exit_code"] == 0
+    assert (await talk.get("command.started"))["text"] == "echo $((6*7))"
+    assert b"^C" in talk.printed() and b"42\r\n" in talk.printed()
+
+
+async def test_an_open_quote_does_not_wait_for_ever(talk, monkeypatch):
+    await talk.open()
+    finished = await talk.run("echo 'never closed")
+    assert finished["exit_code"] == 130
+    talk.send("shell.input", shell="main", data="echo 'open\r")
+    await talk.see(b"> ")
+    await asyncio.sleep(0.4)  # longer than an Enter may be on its way
+    assert (await talk.run("echo fine"))["exit_code"] == 0
+
+
+async def test_busy(talk):
+    await talk.open()
+    talk.send("run", shell="main", block="long", text="sleep 100")
+    await talk.get("command.started")
+    talk.send("run", shell="main", block="short", text="true")
+    refused = await talk.get("error")
+    assert refused["code"] == "busy" and refused["block"] == "short"
+    talk.send("shell.input", shell="main", data="\x03")
+    assert (await talk.get("command.finished"))["exit_code"] == 130
+    assert (await talk.run("true"))["exit_code"] == 0
+
+
+async def test_two_runs_at_once(talk):
+    await talk.open()
+    talk.send("run", shell="main", block="1", text="true")
+    talk.send("run", shell="main", block="2", text="true")
+    assert (await talk.get("error"))["block"] == "2"
+    assert (await talk.get("command.finished"))["block"] == "1"
+
+
+async def test_a_run_before_the_first_prompt(talk):
+    talk.send("shell.open", shell="main", cols=80, rows=24)
+    assert (await talk.run("echo early"))["exit_code"] == 0
+
+
+@pytest.mark.parametrize("nested", ["bash --norc", "sh", "cat"])
+async def test_nested(talk, nested):
+    """What runs inside is part of the command that started it, and a Run is refused meanwhile."""
+    await talk.open()
+    talk.send("shell.input", shell="main", data=nested + "\r")
+    await talk.get("command.started", text=nested)
+    talk.send("shell.input", shell="main", data="echo inside\r")
+    await talk.see(b"echo inside\r\necho inside" if nested == "cat" else b"inside\r\n")
+    talk.send("run", shell="main", block="b", text="true")
+    assert (await talk.get("error"))["code"] == "busy"
+    talk.send("shell.input", shell="main", data="\x04")
+    assert (await talk.get("command.finished"))["exit_code"] == 0
+    assert not [v for k, v in talk.came if k == "J" and v["type"] == "command.started"]
+
+
+@pytest.mark.parametrize("other", ["exec bash --norc", "exec sh"])
+async def test_a_shell_that_was_replaced(talk, other):
+    """It does not speak in marks any more: a Run goes through, and nobody can know its exit code."""
+    await talk.open()
+    assert (await talk.run(other))["exit_code"] is None
+    finished = await talk.run("echo $((6*7))")
+    assert finished["exit_code"] is None
+    await talk.see(b"42\r\n")
+    talk.send("shell.input", shell="main", data="exit\r")
+    await talk.get("shell.closed")
+
+
+async def test_a_student_who_takes_the_marks_out(talk):
+    await talk.open()
+    assert (await talk.run("PROMPT_COMMAND= PS0= PS1='> '"))["exit_code"] is None
+    assert (await talk.run("true"))["exit_code"] is None
+    await talk.run("PS1='mine> '; PROMPT_COMMAND=__pb_prompt")
+    assert (await talk.run("false"))["exit_code"] == 1
+
+
+async def test_own_prompt_and_redirected_shell(talk):
+    await talk.open()
+    await talk.run("PS1='mine> '")
+    assert (await talk.run("false"))["exit_code"] == 1
+    assert (await talk.run("exec > /dev/null"))["exit_code"] == 0
+    assert (await talk.run("(exit 4)"))["exit_code"] == 4
+
+
+async def test_exit_and_open_again(talk):
+    await talk.open()
+    talk.send("shell.input", shell="main", data="exit 7\r")
+    assert (await talk.get("command.finished"))["exit_code"] is None
+    assert (await talk.get("shell.closed"))["exit_code"] == 7
+    talk.send("shell.input", shell="main", data="x")
+    assert (await talk.get("error"))["code"] == "unknown_shell"
+    before = len(talk.printed())
+    talk.send("shell.open", shell="main", cols=80, rows=24)
+    await talk.get("shell.opened", end=before)  # offsets go on where they were
+    assert (await talk.run("true"))["exit_code"] == 0
+
+
+async def test_background_jobs_do_not_hold_a_command(talk):
+    await talk.open()
+    assert (await talk.run("sleep 100 & disown"))["exit_code"] == 0
+    assert (await talk.run("sleep 100\x20& exit 0"))["exit_code"] is None
+    await talk.get("shell.closed")
+
+
+async def test_64_kib(talk):
+    await talk.open()
+    text = "x='" + "y" * (64 * 1024 - 20) + "'; echo ${#x}"
+    assert (await talk.run(text))["exit_code"] == 0
+    assert (await talk.get("command.started"))["text"] == text
+    await talk.see(b"65516\r\n")
+    talk.send("run", shell="main", block="b", text="x" * (64 * 1024 + 1))
+    assert (await talk.get("error"))["code"] == "too_long"
+
+
+async def test_a_program_that_does_not_read(talk):
+    """Input is bounded, and Ctrl-C works past all that waits."""
+    await talk.open()
+    talk.send("run", shell="main", block="b", text="sleep 100")
+    await talk.get("command.started")
+    for _ in range(8):
+        talk.send("shell.input", shell="main", data="z" * 60_000)
+    assert (await talk.get("error"))["code"] == "too_long"
+    talk.send("shell.input", shell="main", data="\x03")
+    assert (await talk.get("command.finished"))["exit_code"] == 130
+
+
+async def test_size(talk):
+    await talk.open()
+    talk.send("shell.resize", shell="main", cols=101, rows=33)
+    await talk.run("stty size")
+    assert b"33 101\r\n" in talk.printed()
+
+
+async def test_too_many_shells(talk):
+    for n in range(8):
+        await talk.open(f"s{n}")
+    talk.send("shell.open", shell="s8", cols=80, rows=24)
+    assert (await talk.get("error"))["code"] == "too_many_shells"
+    talk.send("shell.input", shell="s0", data="exit\r")
+    await talk.get("shell.closed", shell="s0")
+    talk.send("shell.open", shell="s8", cols=80, rows=24)
+    await talk.get("shell.opened", shell="s8")
+
+
+async def test_window(talk):
+    """With a viewer that does not draw, the program stops; it goes on as the viewer does."""
+    await talk.open()
+    talk.link.send("view", acks={"main": 0})
+    talk.send("run", shell="main", block="b", text="seq 1 200000")
+    with pytest.raises(TimeoutError):
+        await talk.see(b"\n200000\r", seconds=1)
+    stopped_at = len(talk.printed())
+    assert 256 * 1024 <= stopped_at <= 256 * 1024 + 128 * 1024
+    while b"\n200000\r" not in talk.printed():
+        talk.link.send("view", acks={"main": len(talk.printed())})
+        await talk.more()
+    assert (await talk.get("command.finished"))["exit_code"] == 0
+
+
+async def test_the_newest_worker_wins(agent):  # noqa: F811
+    first = await Talk.to(agent.dock)
+    await first.open()
+    second = await Talk.to(agent.dock, boot=first.welcome["boot"])
+    await first.get("displaced")
+    assert not await first.link.reader.read()
+    await second.see(b"# ")
+    assert (await second.run("true"))["exit_code"] == 0
+
+
+async def test_taken_up_where_it_was_left(agent):  # noqa: F811
+    """A worker that comes back gets just what it lacks, and its input is not taken twice."""
+    first = await Talk.to(agent.dock)
+    await first.open()
+    await first.run("echo one")
+    have, last = len(first.printed()), 10**30
+    first.link.send("shell.input", shell="main", data="echo two-$((1+1))\r", id=f"{last}-0")
+    await first.get("taken", id=f"{last}-0")
+    first.link.close()
+    second = await Talk.to(agent.dock, boot=first.welcome["boot"], since={"main": [have, 3]})
+    assert second.welcome["last_input"] == f"{last}-0"
+    second.link.send("shell.input", shell="main", data="echo two-$((1+1))\r", id=f"{last}-0")
+    started = await second.get("command.started")
+    assert started["text"] == "echo two-$((1+1))" and second.text["main"][0] == have
+    await second.get("command.finished")
+    second.link.send("run", shell="main", block="b", text="echo three", id=f"{last}-1")
+    await second.get("command.finished")
+    assert second.printed().count(b"two-2\r\n") == 1
+
+
+async def test_another_redis_numbers_from_the_start(agent):  # noqa: F811
+    first = await Talk.to(agent.dock)
+    first.link.send("shell.open", shell="main", cols=80, rows=24, id=f"{10**20}-0")
+    await first.see(b"# ")
+    second = await Talk.to(agent.dock, epoch="another")
+    second.link.send("run", shell="main", block="b", text="true", id="1-0")
+    assert (await second.get("command.finished"))["exit_code"] == 0
+
+
+@pytest.mark.parametrize(
+    "rubbish", [b"GET / HTTP/1.1\r\n\r\n", b"\xff\xff\xff\xffJ", b"\0\0\0\x02J{}", b"\0\0\0\x0fJ" + b'{"type":"view"}', b"\0\0\0\x11J" + b'{"type":"attach"}', b"\0\0\0\x02O{}"]
+)
+async def test_rubbish_ends_the_connection_and_nothing_else(agent, talk, rubbish):  # noqa: F811
+    await talk.open()
+    bad = await dial(agent.dock)
+    bad.writer.write(rubbish)
+    assert not await asyncio.wait_for(bad.reader.read(), 5)
+    assert (await talk.run("true"))["exit_code"] == 0
+
+
+async def test_execute(agent):  # noqa: F811
+    done = await execute(agent.dock, 5, script="echo out; echo err >&2; exit 3")
+    assert (done["exit_code"], done["out"], done["err"], done["timed_out"]) == (3, b"out\n", b"err\n", False)
+    done = await execute(agent.dock, 0.2, script="sleep 100 & sleep 100")
+    assert done["timed_out"] and done["exit_code"] is None and done["duration_ms"] < 2000
+    done = await execute(agent.dock, 5, argv=["head", "-c", "1000000", "/dev/zero"])
+    assert len(done["out"]) == 256 * 1024 and done["truncated"]
+    done = await execute(agent.dock, 5, script="sleep 100 & echo left behind")
+    assert done["out"] == b"left behind\n" and done["duration_ms"] < 2000
+    with pytest.raises(OSError):
+        await execute(agent.dock, 5, argv=["/no/such/program"])
+    assert b64decode("") == b""
+
+
+async def test_execute_does_not_disturb_the_worker(agent, talk):  # noqa: F811
+    await talk.open()
+    talk.send("run", shell="main", block="b", text="sleep 0.3")
+    assert (await execute(agent.dock, 5, script="true"))["exit_code"] == 0
+    assert (await talk.get("command.finished"))["exit_code"] == 0
+
+
+async def test_no_process_is_left(agent, talk):  # noqa: F811
+    opened = await talk.open()
+    talk.send("shell.input", shell="main", data="exit\r")
+    await talk.get("shell.closed")
+    with pytest.raises(ProcessLookupError):
+        os.kill(opened["pid"], 0)
+    talk.send("shell.open", shell="main", cols=80, rows=24)
+    pid = (await talk.get("shell.opened"))["pid"]
+    os.kill(pid, signal.SIGKILL)
+    assert (await talk.get("shell.closed"))["exit_code"] == 137
+
+
+# The socket lies in a folder that a hostile student writes
+
+def test_only_a_socket_is_opened(agent, tmp_path):  # noqa: F811
+    open_socket(agent.dock).close()
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    (bad / "agent.sock").symlink_to(agent.dock / "agent.sock")
+    with pytest.raises(OSError):
+        open_socket(bad)
+    (bad / "agent.sock").unlink()
+    (bad / "agent.sock").write_text("a file")
+    with pytest.raises(OSError):
+        open_socket(bad)
+    (bad / "agent.sock").unlink()
+    os.mkfifo(bad / "agent.sock")
+    with pytest.raises(OSError):
+        open_socket(bad)
+    (tmp_path / "linked").symlink_to(agent.dock)
+    with pytest.raises(OSError):
+        open_socket(tmp_path / "linked")

@@ -1,0 +1,72 @@
+"""docs/protocol.md and the code say the same."""
+import re
+from pathlib import Path
+
+from netcontrol import consumers, dial, stream
+from netcontrol.agent import server
+from netcontrol.agent.protocol import MAX_TEXT, WINDOW
+
+ROOT = Path(__file__).parent.parent.parent
+PAGE = (ROOT / "docs/protocol.md").read_text()
+
+
+def section(title: str) -> str:
+    return PAGE.split(title, 1)[1].split("\n## ", 1)[0].split("\n### ", 1)[0]
+
+
+def types(text: str) -> set[str]:
+    """The names in the first column of the tables of this text."""
+    return {name for row in re.findall(r"^\| (`[^|]*) \|", text, re.M) for name in re.findall(r"`([a-z.]+)`", row)}
+
+
+def source(module) -> str:
+    return Path(module.__file__).read_text()
+
+
+def test_browser_to_server():
+    assert types(section("### Browser to server")) == set(consumers.HANDLERS)
+
+
+def test_server_to_browser():
+    known = types(section("### Server to browser"))
+    from_agent = {name for name in dial.SCHEMA if name.startswith(("shell.", "command."))}
+    assert known == from_agent | {"sandbox.state", "commands", "error"}
+
+
+def test_errors():
+    for code in consumers.ERRORS:
+        assert f"`{code}`" in PAGE, f"the page does not know the error {code}"
+    assert set(dial.ERRORS) <= set(consumers.ERRORS)
+
+
+def test_agent_to_worker():
+    text = PAGE.split("Agent to worker:", 1)[1]
+    assert types(text) == set(dial.SCHEMA)
+
+
+def test_worker_to_agent():
+    text = PAGE.split("Worker to agent:", 1)[1].split("Agent to worker:", 1)[0]
+    handled = set(re.findall(r'"([a-z]+(?:\.[a-z]+)?)"', source(server).split("def _handle", 1)[1].split("def _to_shell", 1)[0]))
+    assert types(text) <= handled
+
+
+def test_keys():
+    for kind in re.findall(r"`pb:<lab>:([a-z]+):<sandbox>", PAGE):
+        assert f'_key("{kind}"' in source(stream)
+    assert set(re.findall(r'_key\("([a-z]+)"', source(stream))) == set(re.findall(r"`pb:<lab>:([a-z]+):<sandbox>", PAGE))
+
+
+def test_numbers():
+    assert "at most 64 KiB a message" in PAGE and MAX_TEXT == 64 * 1024
+    assert "256 KiB ahead" in PAGE and WINDOW == 256 * 1024
+    assert "expires 3 s after" in PAGE and stream.LEASE_MS == 3000
+    assert "last 200 commands" in PAGE and ")[:200]" in source(consumers)
+    assert "at most 512 wait" in PAGE and stream.MAX_INPUTS == 512
+
+
+def test_the_pages_script_knows_every_message():
+    scripts = "".join(path.read_text() for path in sorted((ROOT / "static/js").rglob("*.js"))) if (ROOT / "static/js").exists() else ""
+    if not scripts:
+        return
+    for name in types(section("### Server to browser")):
+        assert f'"{name}"' in scripts or f"'{name}'" in scripts, f"no script in static/js handles {name}"

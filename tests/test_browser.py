@@ -1,0 +1,156 @@
+"""Chromium drives the page, on the real lab: start as a guest, click every Run block, type by hand, reload, lose the worker."""
+import time
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, sync_playwright
+
+from labsite import processes
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
+# A test's browser talks to the lab and to nobody else.
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as p:
+        browser = p.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium, lab):
+    """A fresh visitor. Whatever the page says in its console as an error fails the test."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 900}, base_url=lab.url)
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: message.type == "error" and errors.append(message.text))
+    yield page
+    if "/lessons/" in page.url:
+        page.evaluate("fetch('/lab/end', {method: 'POST', headers: {'X-CSRFToken': document.cookie.match(/csrftoken=([^;]+)/)?.[1] ?? ''}}).then(r => r.status)")
+    context.close()
+    assert [e for e in errors if "WebSocket" not in e and "Failed to load resource" not in e] == []
+
+
+def until(page: Page, true, seconds: float = 20, what: str = "it"):
+    """Poll: the page's policy forbids the eval that Playwright's own wait needs."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if true():
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(f"{what} did not happen within {seconds:g} s; the terminal says:\n{text(page)[-2000:]}")
+
+
+def text(page: Page, shell: str = "lab") -> str:
+    return page.evaluate("shell => window.patchbay?.text?.(shell) ?? ''", shell)
+
+
+def start(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("button", name="Start").first.click()
+    page.wait_for_url("**/lessons/**")
+    until(page, lambda: "root@lab:~#" in text(page), what="a prompt")
+
+
+def type_command(page: Page, command: str) -> None:
+    page.locator("#termpane textarea").first.focus()
+    page.keyboard.type(command)
+    page.keyboard.press("Enter")
+
+
+def test_the_lesson_from_the_first_click_to_the_last_step(page):
+    start(page)
+    clicked = 0
+    while True:
+        blocks = page.locator(".run[data-block]")
+        for n in range(blocks.count()):
+            block = blocks.nth(n)
+            background = block.get_attribute("data-shell") != block.get_attribute("data-host")
+            block.locator("[data-run]").click()
+            clicked += 1
+            if background:  # it does not end by itself
+                until(page, lambda b=block: b.get_attribute("data-state") == "busy", what=f"the start of {block.locator('code').inner_text()}")
+                continue
+            until(page, lambda b=block: b.get_attribute("data-state") in ("done", "fail", "halt"), 60, f"the end of {block.locator('code').inner_text()}")
+            assert block.get_attribute("data-state") == "done", f"{block.locator('code').inner_text()}\n{block.inner_text()}\n{text(page)[-1500:]}"
+        following = page.get_by_role("link", name="Next step")
+        if not following.count():
+            break
+        title = page.locator("h1").inner_text()
+        following.click()
+        until(page, lambda t=title: page.locator("h1").inner_text() != t, what="the next step")
+    assert clicked >= 20
+    shown = text(page)
+    assert "docker0" in shown and "172.17.0.1" in shown and "MASQUERADE" in shown
+
+
+def test_typing_by_hand_and_a_reload_that_finds_the_same_shell(page):
+    start(page)
+    type_command(page, "kept=still-here; echo my pid is $$")
+    until(page, lambda: "my pid is " in text(page).replace("echo my pid is", ""), what="the output")
+    pid = text(page).rsplit("my pid is ", 1)[1].split()[0]
+    page.reload()
+    until(page, lambda: f"my pid is {pid}" in text(page), what="the history after the reload")
+    type_command(page, "echo $kept in $$")
+    until(page, lambda: f"still-here in {pid}" in text(page), what="the same shell")
+
+
+def test_run_types_into_the_shell_that_the_student_types_in(page):
+    start(page)
+    type_command(page, "cd /etc")
+    until(page, lambda: "root@lab:/etc#" in text(page), what="the other folder")
+    block = page.locator(".run[data-block]").first
+    block.locator("[data-run]").click()
+    until(page, lambda: block.get_attribute("data-state") == "done", what="the end of the block")
+    assert "root@lab:/etc# " + block.locator("code").inner_text() in text(page)
+    page.reload()
+    until(page, lambda: page.locator(".run[data-block]").first.get_attribute("data-state") == "done", what="the block's outcome after a reload")
+
+
+def test_a_stopped_command_is_no_error(page):
+    start(page)
+    type_command(page, "sleep 60")
+    until(page, lambda: "sleep 60" in text(page), what="the command")
+    page.locator(".run[data-block]").first.locator("[data-run]").click()
+    until(page, lambda: "sleep" in page.locator(".run[data-block]").first.inner_text(), what="the word that the terminal is in use")
+    page.locator("#termpane textarea").first.focus()
+    page.keyboard.press("Control+c")
+    until(page, lambda: text(page).count("root@lab:~#") >= 2, what="the prompt")
+
+
+def test_a_dead_worker_is_said_within_five_seconds_and_mends_itself(page):
+    start(page)
+    processes.ask("stopProcess", "attach", True)
+    try:
+        until(page, lambda: page.get_by_text("worker has stopped").first.is_visible(), 5, "the word that the worker is gone")
+    finally:
+        processes.ask("startProcess", "attach", False)
+    until(page, lambda: not page.get_by_text("worker has stopped").first.is_visible(), 20, "the return")
+    type_command(page, "echo and $((40 + 2))")
+    until(page, lambda: "and 42" in text(page), what="the output")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844)], ids=["wide", "phone"])
+def test_nothing_is_out_of_reach(page, scheme, size):
+    """axe finds no violation, and nothing makes the page scroll sideways."""
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.goto("/")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    start(page)
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+def test_pages_that_are_not_there_say_so(page):
+    answer = page.goto("/lessons/no-such-lesson/")
+    assert answer.status == 404
+    assert "no-such-lesson" in page.inner_text("main")
