@@ -148,19 +148,29 @@ class Guest:
                     return
 
     def run(self, shell: str, text: str, block: str = "try", seconds: float = 3600) -> Iterator[Event]:
-        """Press Run: yields `command.started`, the output of the command, and at last `command.finished`."""
+        """Press Run: yields `command.started`, exactly what the command printed, and at last `command.finished`.
+
+        A command that ends its own shell (`exit 7`) ends with the shell's exit code.
+        """
         self.send(type="run", shell=shell, block=block, text=text)
-        started = None
+        started: Event | None = None
+        finished: Event | None = None
         for event in self.events(seconds):
-            if event["type"] == "error":
+            kind, here = event["type"], event.get("shell") == shell
+            if kind == "error":
                 raise LabError(event["code"], event["message"], event["what_to_do"])
-            if event["type"] == "command.started" and event["shell"] == shell and event["block"] == block:
-                started = event["id"]
+            if kind == "command.started" and here and event["block"] == block:
+                started = event
                 yield event
-            elif started and event["type"] == "shell.output" and event["shell"] == shell:
+            elif started and kind == "shell.output" and here and not finished:
                 yield event
-            elif started and event["type"] == "command.finished" and event["id"] == started:
-                yield event
+            elif started and kind == "command.finished" and event["id"] == started["id"]:
+                finished = event
+                if event["exit_code"] is not None:
+                    yield event
+                    return
+            elif finished and kind == "shell.closed" and here:
+                yield {**finished, "exit_code": event["exit_code"]}
                 return
 
 

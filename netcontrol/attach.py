@@ -361,7 +361,7 @@ class Carrier:
 
     def _welcome(self, host: HostEnd, link: Link, m: dict[str, Any]) -> None:
         alive = {shell["shell"]: shell for shell in m["shells"]}
-        for name, shell in alive.items():
+        for name in alive:
             if self.places.get(name, {}).get("host", host.name) != host.name:
                 raise BadFrame("it claims the shell of another host")
         host.boot = m["boot"]

@@ -283,7 +283,8 @@ class LabConsumer(AsyncWebsocketConsumer):
             finally:
                 if channel:
                     with contextlib.suppress(Exception):
-                        await layer.group_discard(stream.group(self.user.pk), channel)
+                        async with asyncio.timeout(1):  # without Redis it would wait for it
+                            await layer.group_discard(stream.group(self.user.pk), channel)
 
     # What the shells print
 
@@ -314,7 +315,7 @@ class LabConsumer(AsyncWebsocketConsumer):
 
     async def _say_commands(self, sandbox: str) -> None:
         fields = ("id", "shell", "host", "block", "text", "started_at", "exit_code", "duration_ms")
-        rows = Command.objects.filter(sandbox=sandbox, sandbox__owner=self.user).order_by("-started_at")
+        rows = Command.objects.filter(sandbox_id=sandbox, sandbox__owner=self.user).order_by("-started_at")
         newest = await database_sync_to_async(lambda: list(rows.values(*fields)[:200]))()
         commands = [{**row, "id": str(row["id"]), "started_at": row["started_at"].isoformat()} for row in reversed(newest)]
         for row in commands:

@@ -139,6 +139,7 @@ def _input_id(v: Any) -> bool:
     return len(parts) == 2 and all(p.isascii() and p.isdigit() for p in parts)
 
 
+ERRORS = ("busy", "unknown_shell", "too_many_shells", "too_long")
 OFFSET, SEQ, CODE, PID = _count(2**62), _count(2**53), lambda v: v is None or _count(255)(v), _count(2**31)
 FLAG = lambda v: isinstance(v, bool)  # noqa: E731
 SHELL = {"shell": _name, "pid": PID, "open": FLAG, "begin": OFFSET, "end": OFFSET, "running": lambda v: v is None or SEQ(v)}
@@ -157,7 +158,6 @@ SCHEMA: dict[str, dict[str, Any]] = {
     },
     "execute.refused": {"request": _text(64), "why": _text(1000)},
 }  # fmt: skip
-ERRORS = ("busy", "unknown_shell", "too_many_shells", "too_long")
 
 
 def _fits(value: dict, schema: dict) -> bool:

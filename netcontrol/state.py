@@ -12,7 +12,7 @@ from netcontrol.models import Machine, Sandbox, Waiting
 
 def lab_state(user, worker: str | None = None) -> dict[str, Any]:
     """The message for this user, anonymous or not. `worker` is whether somebody carries the shells, for one who knows already."""
-    state: dict[str, Any] = {"type": "sandbox.state", "state": "none", "sandbox": None, "hosts": []}
+    state: dict[str, Any] = {"type": "sandbox.state", "now": timezone.now().isoformat(), "state": "none", "sandbox": None, "hosts": []}
     if not user.is_authenticated:
         return state
     mine = Sandbox.of(user)

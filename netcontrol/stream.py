@@ -78,17 +78,23 @@ def client() -> redis.asyncio.Redis:
 async def cancel(tasks: Iterable[asyncio.Task]) -> None:
     """End these tasks, and wait until they have. A cancellation can be swallowed by what is being awaited (`wait_for` in
     Python 3.11 does it), so it is repeated."""
+    tasks = list(tasks)
     left = {task for task in tasks if not task.done()}
     while left:
         for task in left:
             task.cancel()
         _, left = await asyncio.wait(left, timeout=0.5)
+    await asyncio.gather(*tasks, return_exceptions=True)  # so that none of their errors is called unheard
 
 
 # The lease
 
 RENEW = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) else return 0 end"
 RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end"
+
+
+async def _eval(r: redis.asyncio.Redis, script: str, *keys_and_arguments: Any) -> Any:
+    return await r.eval(script, *keys_and_arguments)  # type: ignore[misc]
 
 
 def new_token() -> str:
@@ -101,11 +107,11 @@ async def take_lease(r: redis.asyncio.Redis, sandbox: str, token: str) -> bool:
 
 async def renew_lease(r: redis.asyncio.Redis, sandbox: str, token: str) -> bool:
     """False when it is somebody else's, or nobody's: it ran out."""
-    return bool(await r.eval(RENEW, 1, _key("lease", sandbox), token, LEASE_MS))
+    return bool(await _eval(r, RENEW, 1, _key("lease", sandbox), token, LEASE_MS))
 
 
 async def release_lease(r: redis.asyncio.Redis, sandbox: str, token: str) -> None:
-    await r.eval(RELEASE, 1, _key("lease", sandbox), token)
+    await _eval(r, RELEASE, 1, _key("lease", sandbox), token)
 
 
 async def lease_alive(r: redis.asyncio.Redis, sandbox: str) -> bool:
@@ -165,7 +171,7 @@ return 1
 
 async def send_input(r: redis.asyncio.Redis, sandbox: str, m: dict[str, Any]) -> None:
     """Raises TooMuchInput, and then nothing was sent."""
-    if not await r.eval(SEND, 1, _key("in", sandbox), json.dumps(m, separators=(",", ":")), MAX_INPUTS, KEPT_SECONDS):
+    if not await _eval(r, SEND, 1, _key("in", sandbox), json.dumps(m, separators=(",", ":")), MAX_INPUTS, KEPT_SECONDS):
         raise TooMuchInput
 
 
@@ -261,7 +267,7 @@ async def append(
         written.append(what)
         arguments += [number[entry.shell], entry.shell if entry.message is None else "", entry.offset, what]
     try:
-        ids = await r.eval(APPEND, len(keys), *keys, *arguments)
+        ids = await _eval(r, APPEND, len(keys), *keys, *arguments)
     except redis.ResponseError as refused:
         if "LEASELOST" in str(refused):
             raise LeaseLost from None
@@ -287,7 +293,7 @@ async def positions(r: redis.asyncio.Redis, sandbox: str) -> tuple[str, dict[str
 
 
 async def known_shells(r: redis.asyncio.Redis, sandbox: str) -> dict[str, dict[str, Any]]:
-    found = await r.hgetall(_key("pos", sandbox))
+    found = await r.hgetall(_key("pos", sandbox))  # type: ignore[misc]
     return {shell.decode(): json.loads(value) for shell, value in found.items() if shell != b"epoch"}
 
 

@@ -30,7 +30,6 @@ def environment() -> dict[str, str]:
         "PATCHBAY_CAPACITY": "4",
         "PATCHBAY_POOL": "2",
         "PATCHBAY_ENGINE_DISK_GIB": "8",
-        "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", "default"),
     }
 
 

@@ -31,11 +31,9 @@ def pair(guests):
 
 
 def link_local(guest) -> str:
-    found = ""
-    for _ in range(50):  # the kernel makes it a moment after IPv6 is on
-        found = "".join(re.findall(r"fe80::[0-9a-f:]+", run(guest, "ip -6 -br addr show dev eth0 -tentative")[1])[:1])
-        if found:
-            return found
+    wait = "for n in $(seq 50); do ip -6 -br addr show dev eth0 -tentative | grep -q fe80 && break; sleep 0.1; done; ip -6 -br addr show dev eth0"
+    if found := re.findall(r"fe80::[0-9a-f:]+", run(guest, wait)[1]):
+        return found[0]
     raise AssertionError("eth0 has no link-local address")
 
 

@@ -77,7 +77,8 @@ class Server:
             if not owner.read() and mask & select.EPOLLHUP:
                 self._unwatch(fd)  # nobody has the terminal open; bash's end is told by its pidfd
         elif what == "bash":
-            self._unwatch(owner.fd), self._unwatch(fd)
+            self._unwatch(owner.fd)
+            self._unwatch(fd)
             owner.reap()
         elif what == "stream" and not owner.read(fd):
             owner.open.discard(fd)
@@ -159,7 +160,7 @@ class Server:
             return self._drop(connection)
         if connection is self.worker and self.last_input != self.told_input:
             self.told_input = self.last_input
-            connection.unsent += message("taken", id="%d-%d" % self.last_input)
+            connection.unsent += message("taken", id=_id(self.last_input))
 
     def _send(self, connection: Connection) -> None:
         while connection.unsent:
@@ -240,7 +241,7 @@ class Server:
             offset, seq = since.get(shell.name, (0, 0))
             self.sent[shell.name] = [min(offset, shell.ring.end), seq, 0.0]
         connection.unsent += message(
-            "welcome", boot=self.boot, last_input="%d-%d" % self.last_input,
+            "welcome", boot=self.boot, last_input=_id(self.last_input),
             shells=[
                 {"shell": s.name, "pid": s.pid, "open": s.state != "closed", "begin": s.ring.begin, "end": s.ring.end, "running": s.running and s.running["id"]}
                 for s in self.shells.values()
@@ -324,6 +325,10 @@ class Server:
         answer = execution.finish()
         if self.connections.get(connection.fd) is connection:
             connection.unsent += message("execute.done", **answer)
+
+
+def _id(number: tuple[int, int]) -> str:
+    return f"{number[0]}-{number[1]}"
 
 
 def listen(arguments: list[str]) -> socket.socket:

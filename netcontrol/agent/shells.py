@@ -55,7 +55,7 @@ class Shell:
         self.marks = Marks(nonce)
         self.state, self.marked, self.run = "starting", True, None  # type: str, bool, Run | None
         self.running: dict | None = None  # the command that runs: {"id", "began"}
-        self.ended: tuple[int | None, float] | None = None  # (exit code, when) of the last command, by the shell's own mark
+        self.ended: tuple[int | None, float] | None = None  # (exit code, when) of what ended since the last prompt, by the shell's own mark
         self.prompt_mark: list = []
         self.half_typed, self.entered_at, self.broke_at, self.idle_looks = False, 0.0, 0.0, 0
         self.exit_code: int | None = None
@@ -63,7 +63,7 @@ class Shell:
         self.fd, terminal = os.openpty()
         self.resize(cols, rows)
         here = os.path.dirname(os.path.abspath(__file__))
-        keep = {key: os.environ[key] for key in ("PATH", "TZ", "DOCKER_HOST") if key in os.environ}
+        keep = {key: os.environ[key] for key in ("PATH", "TZ", "PODMAN_IGNORE_CGROUPSV1_WARNING") if key in os.environ}
         environment = {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", **keep, "HOME": os.environ.get("HOME", "/root"),
             "USER": "root", "LOGNAME": "root", "SHELL": "/bin/bash", "TERM": "xterm-256color", "LANG": "C.UTF-8", "PATCHBAY_NONCE": nonce,
@@ -149,27 +149,30 @@ class Shell:
                 self._begin(began, unescape(values[1])[:MAX_TEXT])
             self.state, self.half_typed, self.entered_at = "running", False, 0.0
         elif letter == "D" and len(values) == 2:
-            self.ended = (_code(values[0]), _seconds(values[1]))
+            self._over(_code(values[0]), _seconds(values[1]))
         elif letter == "B" and len(values) == 2 and values != self.prompt_mark:
             self.prompt_mark = values  # the same one again: readline drew its line anew
-            code, at = self.ended or (_code(values[0]), _seconds(values[1]))
-            self._at_prompt(_code(values[0]) if code is None else code, at)
+            if not self.ended:  # the student took our part out of PROMPT_COMMAND
+                self._over(_code(values[0]), _seconds(values[1]))
+            self.ended, self.state, self.entered_at, self.broke_at = None, "prompt", 0.0, 0.0
+            if self.run:
+                self._type()
 
-    def _at_prompt(self, code: int | None, at: float) -> None:
+    def _over(self, code: int | None, at: float) -> None:
+        """What ran has ended, and its output is all there: the prompt is still to come."""
         if self.run and self.run.typed and not self.running:  # a syntax error: refused, not executed
             self._begin(at, self.run.text)
         self._finish(code, at)
         if self.run and self.run.typed:
             self.run = None
-        self.state, self.entered_at, self.broke_at = "prompt", 0.0, 0.0
-        if self.run:
-            self._type()
+        self.ended = (code, at)
 
     def _begin(self, at: float, text: str) -> None:
         self.commands += 1
         self.ended = None
         self.running = {"id": self.commands, "began": at}
-        self.tell("command.started", id=self.commands, block=self.run.block if self.run else "", text=text, started_at=at)
+        block = self.run.block if self.run else ""
+        self.tell("command.started", id=self.commands, block=block, text=text, started_at=at)
 
     def _finish(self, code: int | None, at: float) -> None:
         if self.running:
@@ -183,11 +186,11 @@ class Shell:
         now = time.monotonic()
         if self.state == "closed":
             return "unknown_shell"
-        if self.run or self.state == "running" or (self.entered_at and now - self.entered_at < 0.3):
+        if self.run or (self.state == "running" and not self.ended) or (self.entered_at and now - self.entered_at < 0.3):
             return "busy"
         self.run = Run(block, text)
-        if self.state == "starting":
-            pass
+        if self.state != "prompt":
+            pass  # its first prompt, or the next one, is on its way
         elif self.half_typed or self.entered_at:  # as a person would: break it off, and begin on a clean line
             self.broke_at = now
             self.half_typed, self.entered_at = False, 0.0
@@ -198,7 +201,7 @@ class Shell:
 
     def _type(self) -> None:
         assert self.run
-        text = "".join(c for c in self.run.text.replace("\r\n", "\n").strip("\n") if c >= " " and c != "\x7f" or c in "\t\n")
+        text = "".join(c for c in self.run.text.replace("\r\n", "\n").strip("\n") if (c >= " " and c != "\x7f") or c in "\t\n")
         line = text.encode("utf-8", "replace")
         if b"\n" in line or b"\t" in line or len(line) > 256:  # pasted: one edit, and Tab is a Tab
             line = PASTE + line + PASTED
@@ -255,7 +258,7 @@ class Shell:
             if self.broke_at and now - self.broke_at > BROKEN_OFF:  # Ctrl-C brought no prompt
                 block, self.run, self.broke_at = self.run.block, None, 0.0
                 self.tell("error", code="busy", block=block)
-            elif self.state == "starting" and now - self.spoke_at > 10:
+            elif self.state != "prompt" and now - self.spoke_at > 10:
                 block, self.run = self.run.block, None
                 self.tell("error", code="busy", block=block)
             return

@@ -8,10 +8,11 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import docker
-from docker.errors import BuildError, DockerException, ImageNotFound
+from docker.errors import APIError, BuildError, DockerException, ImageNotFound
 
 from netcontrol.engine.errors import EngineError
 from netcontrol.engine.host import IMAGE
@@ -44,20 +45,28 @@ def debian(packages: Iterable[str], output: Path, mirror: str, say: SAY, *option
             raise EngineError("image", f"Debian's packages for the image could not be installed: {_reason(lines)}.", f"{_mend(lines)} Then run `./lab up` again.")
 
 
+FULL = ("No space left on device", "enough free space", "not enough space")
+
+
 def _reason(lines: list[str]) -> str:
-    for words in ("No space left on device", "Temporary failure resolving", "Could not connect", "Unable to locate package"):
+    if _full(lines):
+        return "the disk is full"
+    for words in ("Temporary failure resolving", "Could not connect", "Unable to locate package"):
         for line in lines:
             if words in line:
-                return line.removeprefix("E: ")[:200].rstrip(".") if words != "No space left on device" else "the disk is full"
+                return line.removeprefix("E: ")[:200].rstrip(".")
     errors = [line for line in lines if line.startswith(("E:", "W:"))] or lines
     return errors[-1].removeprefix("E: ")[:200].rstrip(".") if errors else "mmdebstrap said nothing"
 
 
 def _mend(lines: list[str]) -> str:
-    text = "\n".join(lines)
-    if "No space left" in text:
+    if _full(lines):
         return "Free about 4 GB where `var/` is."
     return "See that this machine reaches a Debian mirror, or set PATCHBAY_DEBIAN_MIRROR."
+
+
+def _full(lines: list[str]) -> bool:
+    return any(words in line for line in lines for words in FULL)
 
 
 def build(api: docker.APIClient, cache: Path, mirror: str, agent: Path, say: SAY) -> bool:
@@ -91,7 +100,8 @@ def build(api: docker.APIClient, cache: Path, mirror: str, agent: Path, say: SAY
         for old in api.images("patchbay/host") + api.images("patchbay/base"):
             for tag in old["RepoTags"] or ():
                 if tag not in (base, wanted, IMAGE):
-                    api.remove_image(tag, noprune=False)
+                    with suppress(APIError):  # a host of it still runs; the next build removes it
+                        api.remove_image(tag)
     except (DockerException, BuildError) as broken:
         raise EngineError("image", f"The host image could not be built: {str(broken)[:300].rstrip('.')}.", "See var/log/engine.log.") from broken
     return True

@@ -10,7 +10,7 @@ import re
 
 from netcontrol.engine.errors import EngineError, run
 
-HOSTS = 14  # a /28 less its network and broadcast addresses
+FIRST_PORT = 100  # index of the first port: one that no interface of a host has, or `ip` there may name the wrong peer
 
 
 class Wires:
@@ -44,7 +44,8 @@ class Wires:
 
     def plug(self, number: int, port: str, pid: int, address: str) -> None:
         """Give the network namespace of process `pid` an eth0 on this wire. `port` names the other end of the cable."""
-        run("ip", "-n", self.name(number), "-batch", "-", stdin=f"link add {port} type veth peer name eth0 netns {pid}\nlink set {port} master wire up\n")
+        index = FIRST_PORT + int(ipaddress.ip_address(address)) % 16
+        run("ip", "-n", self.name(number), "-batch", "-", stdin=f"link add {port} index {index} type veth peer name eth0 netns {pid}\nlink set {port} master wire up\n")
         run("nsenter", f"--net=/proc/{pid}/ns/net", "ip", "-batch", "-", stdin=f"addr add {address}/28 broadcast + dev eth0\nlink set eth0 up\n")
 
     def remove(self, number: int) -> None:

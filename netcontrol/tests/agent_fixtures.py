@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 import redis
 from asgiref.testing import ApplicationCommunicator
+from channels.db import database_sync_to_async
+from django.db import OperationalError
 from django.utils import timezone
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -27,6 +29,22 @@ from netcontrol.models import Host, Machine, Sandbox
 
 AGENT = Path(__file__).parent.parent / "agent" / "__main__.py"
 PATIENCE = 10.0
+
+
+def db(call):
+    """As database_sync_to_async; SQLite in memory refuses where a file would wait, so it is tried again."""
+
+    async def tried(*arguments, **named):
+        for _ in range(50):
+            try:
+                return await database_sync_to_async(call)(*arguments, **named)
+            except OperationalError as locked:
+                if "locked" not in str(locked):
+                    raise
+                await asyncio.sleep(0.02)
+        raise AssertionError("the database stays locked")
+
+    return tried
 
 
 async def until(true, seconds: float = PATIENCE):
@@ -291,4 +309,4 @@ class Page:
         await self.socket.wait(5)
 
 
-__all__ = ["AgentProcess", "Carrying", "Page", "Redis", "Talk", "agent", "docks", "make_sandbox", "message", "private_redis", "stream", "until", "uuid"]
+__all__ = ["AgentProcess", "Carrying", "Page", "Redis", "Talk", "agent", "db", "docks", "make_sandbox", "message", "private_redis", "stream", "until", "uuid"]

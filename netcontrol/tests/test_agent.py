@@ -1,5 +1,6 @@
 """The real agent with real bash: what it says about commands, and what it does with everything that is not one."""
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -117,9 +118,18 @@ async def test_busy(talk):
     talk.send("run", shell="main", block="short", text="true")
     refused = await talk.get("error")
     assert refused["code"] == "busy" and refused["block"] == "short"
-    talk.send("shell.input", shell="main", data="\x03")
-    assert (await talk.get("command.finished"))["exit_code"] == 130
+    await broken_off(talk)
     assert (await talk.run("true"))["exit_code"] == 0
+
+
+async def broken_off(talk: Talk) -> None:
+    """Ctrl-C until it works: bash loses one that comes in the millisecond in which it forks."""
+    for _ in range(5):
+        talk.send("shell.input", shell="main", data="\x03")
+        with contextlib.suppress(TimeoutError):
+            assert (await talk.get("command.finished", seconds=1))["exit_code"] == 130
+            return
+    raise AssertionError("Ctrl-C does not work")
 
 
 async def test_two_runs_at_once(talk):

@@ -1,4 +1,6 @@
 """The agent's parts on their own: frames, ring, marks. Whatever the pieces in which bytes come, the result is the same."""
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +14,7 @@ NONCE = "5ec2e7"
 
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return [data[a:b] for a, b in zip(edges, edges[1:])]
+    return [data[a:b] for a, b in itertools.pairwise(edges)]
 
 
 CUTS = st.lists(st.integers(0, 10_000), max_size=20)

@@ -2,11 +2,10 @@
 import asyncio
 
 import pytest
-from channels.db import database_sync_to_async as db
 
 from netcontrol import stream
 from netcontrol.models import Command, Sandbox
-from netcontrol.tests.agent_fixtures import Carrying, Page, docks, private_redis, until  # noqa: F401
+from netcontrol.tests.agent_fixtures import Carrying, Page, db, docks, private_redis, until  # noqa: F401
 from netcontrol.tests.test_consumers import asked, lab, until_row  # noqa: F401
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,7 +26,7 @@ async def flooded(page: Page) -> None:
 
 
 async def test_attach_killed_in_a_flood(lab, asked):  # noqa: F811
-    alice, sandbox, _ = lab
+    alice, _sandbox, _ = lab
     page = await Page.open(alice)
     await page.shell()
     await page.send("run", shell="main", block="f", text=FLOOD)
@@ -74,7 +73,7 @@ async def test_agent_connection_lost_in_a_flood(lab):  # noqa: F811
 
 
 async def test_redis_restarts_empty_in_a_flood(lab, private_redis):  # noqa: F811
-    alice, sandbox, _ = lab
+    alice, _sandbox, _ = lab
     page = await Page.open(alice)
     await page.shell()
     await page.send("run", shell="main", block="f", text=FLOOD)
@@ -90,7 +89,7 @@ async def test_redis_restarts_empty_in_a_flood(lab, private_redis):  # noqa: F81
 
 async def test_the_agent_is_killed(lab):  # noqa: F811
     """The student ends the agent: its shells are gone, the page is told, and opens another in the same place."""
-    alice, sandbox, agent = lab
+    alice, _sandbox, agent = lab
     page = await Page.open(alice)
     await page.shell()
     await page.send("run", shell="main", block="s", text="echo $((1+1)) sleeps; sleep 100")
@@ -136,7 +135,7 @@ async def test_it_ends_when_nobody_looks(lab, asked, monkeypatch):  # noqa: F811
     from netcontrol import attach
 
     monkeypatch.setattr(attach, "NOBODY_SECONDS", 0.5)
-    alice, sandbox, _ = lab
+    alice, _sandbox, _ = lab
     page = await Page.open(alice)
     await page.shell()
     await page.close()
@@ -148,7 +147,7 @@ async def test_it_ends_when_nobody_looks(lab, asked, monkeypatch):  # noqa: F811
 
 
 async def test_the_slowest_page_holds_the_program_back_until_it_goes(lab):  # noqa: F811
-    alice, sandbox, _ = lab
+    alice, _sandbox, _ = lab
     quick, slow = await Page.open(alice), await Page.open(alice)
     slow.acknowledges = False
     await quick.shell()
@@ -184,7 +183,7 @@ async def test_nobody_looks_and_the_program_goes_on(lab):  # noqa: F811
 
 
 async def test_many_pages_of_one_student(lab):  # noqa: F811
-    alice, sandbox, _ = lab
+    alice, _sandbox, _ = lab
     pages = [await Page.open(alice) for _ in range(3)]
     await pages[0].shell()
     await pages[1].run("echo $((6*7))x")
@@ -197,7 +196,7 @@ async def test_many_pages_of_one_student(lab):  # noqa: F811
 
 async def test_a_flood_that_is_broken_off(lab):  # noqa: F811
     """`yes` and Ctrl-C: the prompt is there at once, and no more than the window came after."""
-    alice, sandbox, _ = lab
+    alice, _sandbox, _ = lab
     page = await Page.open(alice)
     await page.shell()
     await page.send("run", shell="main", block="y", text="yes")
@@ -214,6 +213,6 @@ async def test_a_flood_that_is_broken_off(lab):  # noqa: F811
 
 
 async def test_a_sandbox_that_is_not_claimed_is_not_carried(lab):  # noqa: F811
-    alice, sandbox, _ = lab
+    _alice, sandbox, _ = lab
     await db(Sandbox.objects.filter(pk=sandbox.pk).update)(state=Sandbox.State.ENDED)
     await asyncio.wait_for(Carrying(sandbox).start().task, 2)

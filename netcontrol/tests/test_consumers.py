@@ -4,15 +4,13 @@ import contextlib
 import time
 
 import pytest
-from channels.db import database_sync_to_async as db
 from django.contrib.auth.models import AnonymousUser
-
 from django.db import OperationalError
 
 from lessons.models import Student
 from netcontrol import consumers, stream
 from netcontrol.models import Command, Sandbox, Waiting
-from netcontrol.tests.agent_fixtures import Carrying, Page, docks, make_sandbox, private_redis, until  # noqa: F401
+from netcontrol.tests.agent_fixtures import Carrying, Page, db, docks, make_sandbox, private_redis, until  # noqa: F401
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -53,7 +53,7 @@ def test_two_hosts_on_a_wire_reach_each_other(wires, process):
     wires.plug(5, "lab", one, wires.address(5, 0))
     wires.plug(5, "client", two, wires.address(5, 1))
     assert inside(one, "ping", "-c1", "-W2", wires.address(5, 1)).returncode == 0
-    assert "eth0" in inside(one, "ip", "-br", "addr").stdout
+    assert "eth0@if102 " in inside(one, "ip", "-br", "addr").stdout
 
 
 def test_two_wires_do_not(wires, process):

@@ -36,7 +36,7 @@ class Command(BaseCommand):
         try:
             self.start()
         except (LabError, SystemCheckError, KeyboardInterrupt, OSError) as error:
-            if not was_running and processes.running():  # half a lab is of no use to anybody
+            if not was_running:  # half a lab is of no use to anybody
                 call_command("down", stdout=io.StringIO())
             raise CommandError(words(error)) from error
         host = "localhost" if settings.LISTEN in ("127.0.0.1", "0.0.0.0", "::") else settings.LISTEN
