@@ -268,7 +268,7 @@ class Carrier:
         place = self.places.get(shell)
         host = self.hosts.get(m.get("host", "") if kind == "shell.open" else place["host"] if place else "")
         if host is None or (place and place["host"] != host.name):
-            self._refuse("unknown_shell", shell, m.get("block", ""))
+            self._refuse("no_host" if kind == "shell.open" and host is None else "unknown_shell", shell, m.get("block", ""))
             return
         if place is None and len(self.places) >= MAX_PLACES:
             self._refuse("too_many_shells", shell, "")

@@ -38,8 +38,9 @@ ACTIVE_SECONDS = 20.0
 # What a page is told, by code
 ERRORS = {
     "no_sandbox": ("You have no lab.", "Start one with the lesson's Start button."),
-    "too_long": ("That is more than the terminal takes at once.", "Send it in pieces, or put it into a file."),
+    "too_long": ("That is longer than the 64 KiB that a terminal takes at once.", "Send it in pieces, or put it into a file."),
     "bad_message": ("The page said something that the lab does not understand.", "Reload the page."),
+    "no_host": ("There is no host of that name in this lab.", "The lesson says which hosts it has; the first one is `lab`."),
     "unknown_shell": ("This terminal is not open.", "Open it again."),
     "too_many_shells": ("No more terminals can be opened on this host.", "Close one with `exit` first."),
     "busy": ("Another command runs in this terminal.", "Wait until it ends, or end it with Ctrl-C."),

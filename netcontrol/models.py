@@ -3,7 +3,7 @@
 Must not know: lessons, HTTP, Docker. A row says what should be; engine/ makes it so; pool.py compares the two.
 """
 import uuid
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import models

@@ -78,7 +78,7 @@ def test_the_machine_has_no_end_of_a_wire(pair):
     links = subprocess.run(["ip", "-d", "-o", "link"], capture_output=True, text=True, timeout=10, check=True).stdout
     for number in this_engine().wires.existing():
         assert this_engine().wires.name(number) not in links
-    for container in this_engine().containers():
+    for container in [c for guest in pair for c in this_engine().containers(guest.sandbox)]:
         assert set(this_engine().api.inspect_container(container)["NetworkSettings"]["Networks"]) == {"none"}
 
 

@@ -38,11 +38,9 @@ def test_reset_gives_a_fresh_host_and_removes_the_old_one(lab, student):
 def test_time_is_up_and_can_be_extended(lab, student):
     pk = student.sandbox
     sql(lab, f"Sandbox.objects.filter(pk='{pk}').update(ends_at=timezone.now()+timedelta(minutes=5)); tasks.tell(Sandbox.objects.get(pk='{pk}').owner_id)")
-    warned = next_state(student, "claimed")
-    assert warned["warn"] is True
+    warned = next_state(student, "claimed", warn=True)
     student.send(type="sandbox.extend")
-    extended = next_state(student, "claimed")
-    assert extended["warn"] is False and extended["ends_at"] > warned["ends_at"]
+    assert next_state(student, "claimed", warn=False)["ends_at"] > warned["ends_at"]
     sql(lab, f"Sandbox.objects.filter(pk='{pk}').update(ends_at=timezone.now()); tasks.reap.delay()")
     ended = next_state(student, "ended")
     assert "its time was up" in ended["why"]
