@@ -13,6 +13,7 @@ from pathlib import Path
 
 from netcontrol.engine import machine
 from netcontrol.engine.errors import EngineError, run
+from netcontrol.engine.machine import is_mount
 
 HERE = Path(__file__).parent
 
@@ -72,7 +73,7 @@ class Daemon:
         A sparse ext4 file behind a loop device. Where a machine has no loop devices it is a plain folder.
         """
         self.data.mkdir(parents=True, exist_ok=True)
-        if os.path.ismount(self.data):
+        if is_mount(self.data):
             return
         if not self.disk_gib or not Path("/dev/loop-control").exists():
             self.disk.mkdir(parents=True, exist_ok=True)
@@ -89,7 +90,7 @@ class Daemon:
 
     def unmount(self) -> None:
         """Only after the engine has ended. With what an engine that was killed left mounted below."""
-        if os.path.ismount(self.data):
+        if is_mount(self.data):
             run("umount", "-R", str(self.data), timeout=60)
 
     def clear_stale(self) -> None:

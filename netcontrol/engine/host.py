@@ -18,7 +18,7 @@ from docker.errors import APIError, DockerException, NotFound
 from requests.exceptions import RequestException
 
 from netcontrol.engine.errors import EngineError, run
-from netcontrol.engine.machine import Machine
+from netcontrol.engine.machine import Machine, is_mount
 from netcontrol.engine.wire import Wires
 
 HERE = Path(__file__).parent
@@ -249,7 +249,7 @@ class Engine:
         return dock
 
     def _remove_dock(self, dock: Path) -> None:
-        while os.path.ismount(dock):
+        while is_mount(dock):
             run("umount", "-l", str(dock))
         shutil.rmtree(dock, ignore_errors=True)
 

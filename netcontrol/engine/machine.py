@@ -72,6 +72,12 @@ def subordinate_id(subuid: str) -> int:
     raise EngineError("no_subuid", f"The user `{OWNER}` has no 65536 subordinate ids in /etc/subuid.", "Run `./lab up` as root; it makes them.")
 
 
+def is_mount(path: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> bool:
+    """Whether something is mounted there. `os.path.ismount` does not see a bind mount within one filesystem (`man 5 proc`: field 5)."""
+    escaped = str(path).replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011").replace("\n", "\\012")
+    return any(line.split()[4] == escaped for line in mountinfo.read_text().splitlines())
+
+
 def raise_limits(root: Path = Path("/")) -> None:
     """Raise the SYSCTLS that are lower; never lower one that the operator raised."""
     for name, least in SYSCTLS.items():

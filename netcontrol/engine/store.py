@@ -19,6 +19,7 @@ from docker.errors import DockerException
 from netcontrol.engine.errors import EngineError, run
 from netcontrol.engine.host import IMAGE, Engine
 from netcontrol.engine.image import SUITE, debian
+from netcontrol.engine.machine import is_mount
 
 VIEW = "store"  # the name of its read-only mount among the lab's mounts
 TOOLS = ("iproute2", "iputils-ping", "curl")
@@ -134,14 +135,14 @@ class Store:
         """Mount it read-only. A host's own mount is then read-only from outside its user namespace, and the kernel locks
         that; the `:ro` of a container is set inside, where the student's root may take it off again."""
         view = self.mounts / VIEW
-        if not os.path.ismount(view):
+        if not is_mount(view):
             view.mkdir(parents=True, exist_ok=True)
             run("mount", "--bind", str(self.path), str(view))
             run("mount", "-o", "remount,bind,ro", str(view))
 
     def unseal(self) -> None:
         """Hosts that run keep their own mounts of it."""
-        if os.path.ismount(self.mounts / VIEW):
+        while is_mount(self.mounts / VIEW):
             run("umount", "-l", str(self.mounts / VIEW))
 
     @contextmanager

@@ -1,4 +1,6 @@
 """The choice between kinds of machine, from files of machines that are not this one."""
+from pathlib import Path
+
 import pytest
 
 from netcontrol.engine import machine
@@ -63,3 +65,9 @@ def test_limits_are_raised_and_never_lowered(tmp_path):
     machine.raise_limits(tmp_path)
     assert (tmp_path / "proc/sys/fs/inotify/max_user_instances").read_text() == "8192"
     assert (tmp_path / "proc/sys/kernel/keys/maxkeys").read_text() == "999999\n"
+
+
+def test_a_bind_mount_is_seen_where_the_standard_library_sees_none(tmp_path):
+    (tmp_path / "mountinfo").write_text("45 27 254:0 /x /run/a\\040b/store ro - ext4 /dev/vda rw\n")
+    assert machine.is_mount(Path("/run/a b/store"), tmp_path / "mountinfo")
+    assert not machine.is_mount(Path("/run/a b"), tmp_path / "mountinfo")

@@ -6,7 +6,7 @@ const WORDS = { none: "No lab yet", waiting: "In line", booting: "Starting", cla
 const MINUTE = 60000, SAID_AT = [10 * MINUTE, 5 * MINUTE];
 
 export class Lab {
-  /** `on`: extend(), started(state) after a form that asked for a lab was answered */
+  /** `on`: extend(), say(text), started(state) after a form that asked for a lab was answered */
   constructor(root, state, on) {
     Object.assign(this, { root, on, state, title: document.title, skew: 0, told: Infinity, warned: false });
     this.dialog = document.getElementById("reset");
@@ -35,6 +35,18 @@ export class Lab {
     if (state.state === "waiting") this.#line();
     if (state.state === "booting") this.#boot();
     this.draw();
+    if (state.sandbox === before.sandbox && state.ends_at > before.ends_at) this.#extended();
+  }
+
+  /** Say until when, also on the button itself: the minutes alone may look as before. */
+  #extended() {
+    const until = clock(new Date(Date.parse(this.state.ends_at) + this.skew));
+    this.on.say(`Your lab ends at ${until} now.`);
+    for (const button of this.root.querySelectorAll(".bar [data-extend]")) {
+      button.textContent = `Until ${until}`;
+      clearTimeout(this.flash);
+      this.flash = setTimeout(() => { button.textContent = "Extend"; }, 3000);
+    }
   }
 
   /** `connection`: "up" | "lost" */

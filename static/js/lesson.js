@@ -79,6 +79,7 @@ const handlers = {
 
 const lab = new Lab(root, JSON.parse(document.getElementById("lab-state").textContent), {
   extend: () => socket.send({ type: "sandbox.extend" }),
+  say,
   started(said) {
     wanted = true;
     if (said.type === "sandbox.state") handlers["sandbox.state"](said);
@@ -97,16 +98,31 @@ const runs = new Runs(root, commands, {
   say,
 });
 
+const inSight = () => shells?.current ?? hosts[0];
 const strip = new Strip(root, () => ({
-  ready: lab.ready, kept: root.classList.contains("kept"), worker: lab.state.worker, lost: lab.ready || lab.state.state === "waiting" ? lost : null,
-  running: commands.running.get(shells?.current ?? hosts[0]), last: commands.lastOf.get(shells?.current ?? hosts[0]),
+  ready: lab.ready, state: lab.state.state, kept: root.classList.contains("kept"), worker: lab.state.worker, lost: lab.ready || lab.state.state === "waiting" ? lost : null,
+  running: commands.running.get(inSight()), last: commands.lastOf.get(inSight()), good: runs.asItShould(commands.lastOf.get(inSight()) ?? {}),
 }), () => socket.tryNow());
+
+/** Why a Run button cannot be pressed: a sentence, and the words beside the button. */
+const HINDERS = {
+  none: ["A command needs a host to run on. ", "needs your lab", () => { const start = el("button", "b s", "Start your lab"); start.setAttribute("form", "start"); return start; }],
+  waiting: ["You are in line for a lab. This can be run when it is your turn.", "waits for your lab"],
+  ended: ["Your lab has ended. Start a fresh one beside the text.", "needs a fresh lab"],
+  failed: ["Your lab did not start. Get another one beside the text.", "needs a lab"],
+  lost: ["The connection is lost. It comes back by itself.", "no connection"],
+  down: ["The lab’s worker has stopped. A new one takes over, usually within 10 s.", "waits for a worker"],
+};
+let trouble = ""; // what was announced last
 
 /** Bring every part in line with the lab and the connection. */
 function settle(again = false) {
   const { state, worker } = lab.state;
-  const reasons = { none: "Start your lab first.", waiting: "You are in line for a lab.", ended: "Your lab has ended. Start a fresh one.", failed: "Your lab did not start." };
-  runs.hinder(reasons[state] ?? (lost ? "The connection is lost. It comes back by itself." : worker === "down" ? "The lab’s worker has stopped. A new one takes over." : state === "booting" || !shells ? "wait" : ""));
+  const down = state === "claimed" && worker === "down";
+  runs.hinder(...HINDERS[state] ?? (lost ? HINDERS.lost : down ? HINDERS.down : [state === "booting" || !shells ? "wait" : ""]));
+  const now = lost ? (Date.now() - lost.since > 1000 ? "lost" : trouble) : down ? "down" : "";
+  if (now !== trouble) say(now ? HINDERS[now][0] : state === "claimed" ? "Your lab answers again." : "");
+  trouble = now;
   if (state !== "claimed" && commands.abandon()) { runs.draw(); changed(); }
   const kept = state === "claimed" || (state === "ended" && [...commands.lastOf.values()].length > 0);
   root.classList.toggle("kept", kept);
@@ -152,7 +168,7 @@ settle();
 splitter(root);
 steps((title) => { lab.title = title; prepare(); });
 
-const open = drawer(root, (yes) => { if (yes) setTimeout(() => shells?.wake(), 280); }); // when it has come up
+const open = drawer(root, (yes) => { strip.brief(); if (yes) setTimeout(() => shells?.wake(), 280); }); // when it has come up
 const filter = keyRow(root, (text) => shells?.input(shells.current, text));
 fullWindow(root, () => shells?.refit());
 

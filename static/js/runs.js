@@ -7,7 +7,7 @@ const UNHEARD = 5000; // ms after which a command line that no shell reported is
 export class Runs {
   /** `on`: run(block, host, shell, text) → bool, stop(shell), ready(host, shell) → bool, runningIn(shell) → command, say(text) */
   constructor(root, commands, on) {
-    Object.assign(this, { root, commands, on, why: "", sent: new Map(), queued: null, stopped: new Set() });
+    Object.assign(this, { root, commands, on, why: "", short: "", act: null, sent: new Map(), queued: null, stopped: new Set() });
     root.addEventListener("click", ({ target, detail }) => {
       const run = target.closest("[data-run]")?.closest(".run");
       if (run && detail < 2) this.#click(run); // the second click of a double click is not "Stop"
@@ -21,8 +21,8 @@ export class Runs {
   /** Draw every block from what is known; after a load, a reload, a change of step. */
   draw() { for (const run of this.blocks) this.#draw(run); this.#next(); }
 
-  /** Why nothing can be run now ("" if it can). */
-  hinder(why) { if (why !== this.why) { this.why = why; if (why && this.queued && why !== "wait") this.#unqueue(); this.draw(); } }
+  /** Why nothing can be run now ("" if it can), the same in a few words, and what to press for it. */
+  hinder(why, short = "", act = null) { if (why !== this.why) { Object.assign(this, { why, short, act }); if (why && this.queued && why !== "wait") this.#unqueue(); this.draw(); } }
 
   forget() { this.sent.clear(); this.stopped.clear(); this.#unqueue(); this.draw(); }
 
@@ -73,7 +73,7 @@ export class Runs {
       return this.on.stop(shell);
     }
     if (state === "queued") return this.#unqueue();
-    if (this.why && this.why !== "wait") return this.#says(run, this.why);
+    if (this.why && this.why !== "wait") return this.#says(run, this.act ? [this.why, this.act()] : this.why);
     const other = this.on.runningIn(shell);
     if (other) return this.#says(run, [el("code", "", program(other.text)), " is using this terminal. Stop it, or open a second one."]);
     if (this.why === "wait" || !this.on.ready(host, shell)) {
@@ -115,12 +115,14 @@ export class Runs {
       again = true;
       const code = command.exit_code, wanted = Number(expect);
       took = command.duration_ms == null ? "" : duration(command.duration_ms);
-      if (code === null) { state = "fail"; said = "no exit code"; says = command.lost ? "The lab ended while this ran." : "The shell ended while this ran."; }
+      if (code === null) { state = "fail"; said = "no exit code"; says = command.lost ? "The lab ended while this ran. Run it again in a fresh one." : "The shell ended while this ran. Press Enter in the terminal for a new one."; }
       else if (code === wanted) { state = "done"; said = code ? `exit ${code}, as it should` : `exit ${code}`; }
       else if (code === 130) { state = "halt"; said = "stopped, exit 130"; says = "You stopped it with Ctrl-C. That is not an error."; }
       else { state = "fail"; said = wanted ? `exit ${code}, not ${wanted}` : `exit ${code}`; }
       if (state === "done" && this.stopped.has(command.id)) { state = "halt"; said = `stopped, exit ${code}`; }
     }
+    else if (this.why && this.why !== "wait") said = this.short;
+    else if (this.#taken(run)) said = `waits for ${program(this.on.runningIn(run.dataset.shell).text)}`;
     run.dataset.state = state;
     setGlyph(run.querySelector(".g"), GLYPH[state]);
     outcome.hidden = !said; outcome.textContent = said;

@@ -130,7 +130,7 @@ export class Shells {
       return;
     }
     Object.assign(entry, { open: false, asked: false, ended: true });
-    entry.terminal.xterm.write(`\r\n\x1b[2mThis shell ended${code ? ` with exit ${code}` : ""}. Press Enter for a new one.\x1b[0m\r\n`);
+    entry.terminal.xterm.write(`\x1b[0m\r\n\x1b[2mThis shell ended${code ? ` with exit ${code}` : ""}. Press Enter for a new one.\x1b[0m\r\n`);
   }
 
   setStale(stale) {

@@ -1,10 +1,17 @@
 // The line under the terminal: what runs, how the last command ended, or why keys are refused. Must not know who tells it.
 import { counter, duration, el, firstLine, program, setGlyph } from "./words.js";
 
+const EMPTY = {
+  none: "You have no lab yet. The terminal opens here when you start it.", waiting: "The terminal opens here when it is your turn.", booting: "The terminal opens here when your lab is up.",
+  ended: "Your lab has ended. A fresh one opens here.", failed: "Your lab did not start. Another one opens here.",
+};
+
 export class Strip {
-  /** `now()` → {ready, kept, lost: {since, next} | null, worker, running, last, anyRunning} */
+  /** `now()` → {ready, kept, state, lost: {since, next} | null, worker, running, last, good}; good: the last one ended as it should */
   constructor(root, now, tryNow) {
     Object.assign(this, { root, now, tryNow, node: root.querySelector("[data-strip]"), key: "" });
+    this.closed = matchMedia("(max-width: 760px)");
+    this.closed.addEventListener("change", () => this.brief());
     setInterval(() => this.draw(), 250);
   }
 
@@ -15,7 +22,7 @@ export class Strip {
   }
 
   draw() {
-    const { ready, kept, lost, worker, running, last } = this.now();
+    const { ready, kept, state, lost, worker, running, last, good } = this.now();
     if (lost) {
       this.#show("lost", "trouble", "waitg", () => [el("b", "", ""), " ", ...this.#goesOn(running), el("button", "b s", "Try now")]);
       this.node.querySelector("b").textContent = `Connection lost ${counter(Date.now() - lost.since)} ago.`;
@@ -28,12 +35,13 @@ export class Strip {
     }
     const command = kept ? running ?? last : null;
     if (!command) {
-      this.#show(ready ? "empty" : "none", "line", "waitg", () => [ready ? "Nothing has run in this terminal yet." : "The terminal opens here when your lab is ready."]);
+      this.#show(ready ? "empty" : state, "line", "waitg", () => [ready ? "Nothing has run in this terminal yet." : EMPTY[state] ?? ""]);
       return this.#time("");
     }
-    const code = command.exit_code, tone = running ? "busy" : code === 0 ? "ok" : code === 130 ? "" : "bad";
-    this.#show(`${command.id}${command.over}`, `line ${tone}`, running ? "spin" : code === 0 ? "okg" : code === 130 ? "stop" : "badg",
-      () => [el("code", "", firstLine(command.text)), ...(running ? [" runs"] : [code === null ? ", no exit code" : `, exit ${code}`])]);
+    const code = command.exit_code, tone = running ? "busy" : good ? "ok" : code === 130 ? "" : "bad";
+    const ended = code === null ? "no exit code" : code === 130 && !good ? "stopped, exit 130" : good && code ? `exit ${code}, as it should` : `exit ${code}`;
+    this.#show(`${command.id}${command.over}`, `line ${tone}`, running ? "spin" : good ? "okg" : code === 130 ? "stop" : "badg",
+      () => [el("code", "", firstLine(command.text) || "A command"), running ? " runs" : `, ${ended}`]);
     this.#time(running ? counter(Date.now() - command.began) : command.duration_ms == null ? "" : duration(command.duration_ms));
   }
 
@@ -56,9 +64,16 @@ export class Strip {
     const button = parts.at(-1) instanceof HTMLButtonElement ? parts.pop() : null;
     what.replaceChildren(...parts);
     if (button) { button.type = "button"; button.onclick = this.tryNow; what.after(button); }
-    const last = this.root.querySelector("[data-last]"); // the closed drawer says the same, shorter
-    last.className = `last ${tone}`;
-    const copy = el("span"); copy.append(...[...what.childNodes].map((node) => node.cloneNode(true)));
+    this.tone = tone;
+    this.brief();
+  }
+
+  /** The closed drawer of a phone says the same, on one line. Nowhere else: a sentence must not be on the page twice. */
+  brief() {
+    const last = this.root.querySelector("[data-last]");
+    last.className = `last ${this.tone}`;
+    if (!this.closed.matches || this.root.classList.contains("drawer-open")) return last.replaceChildren();
+    const copy = el("span"); copy.append(...[...this.node.querySelector(".what").childNodes].map((node) => node.cloneNode(true)));
     last.replaceChildren(this.node.querySelector(".g").cloneNode(true), copy);
   }
 }

@@ -45,7 +45,7 @@ export class Terminal {
     this.screen = el("div", "screen", this.fit);
     this.xterm = new Xterm({
       allowProposedApi: true, fontFamily: FONT, fontSize: crisp(fontSize), fontWeight: 450, fontWeightBold: 700, screenReaderMode: reader, theme: colours(false),
-      cursorBlink: false, cursorInactiveStyle: "outline", scrollback: 10000, minimumContrastRatio: 4.5, macOptionIsMeta: true, scrollOnUserInput: true,
+      cursorBlink: false, showCursorImmediately: true, cursorInactiveStyle: "outline", scrollback: 10000, minimumContrastRatio: 4.5, macOptionIsMeta: true, scrollOnUserInput: true,
       drawBoldTextInBrightColors: false, smoothScrollDuration: 0, tabStopWidth: 8,
     });
   }
