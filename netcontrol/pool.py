@@ -13,6 +13,7 @@ from django.utils import timezone
 from netcontrol.models import Machine, Sandbox, Waiting
 
 DEFAULT_LAYOUT = "lab"
+TRIES = 3  # boots that may fail in a row
 BOOT_MINUTES = 2  # a row that has been booting for longer has lost its worker
 
 
@@ -65,11 +66,27 @@ def plan(machine: Machine) -> list[Sandbox]:
                 coming[waiting.layout] -= 1
             else:
                 wanted.append((waiting.layout, waiting.owner_id))
-        wanted += [(DEFAULT_LAYOUT, None)] * max(0, settings.POOL_SIZE - coming[DEFAULT_LAYOUT])
+        if not failing(machine):
+            wanted += [(DEFAULT_LAYOUT, None)] * max(0, settings.POOL_SIZE - coming[DEFAULT_LAYOUT])
         rows = [
             Sandbox(machine=machine, layout=layout, owner_id=owner, wire=next(free_wires)) for layout, owner in wanted[: max(0, room)]
         ]
         return Sandbox.objects.bulk_create(rows)
+
+
+def failing(machine: Machine) -> bool:
+    """Whether this machine boots nothing at the moment: then the pool waits a minute, and only students in line are tried for."""
+    last = Sandbox.objects.filter(machine=machine, created_at__gte=timezone.now() - timedelta(minutes=1)).order_by("-created_at")[:TRIES]
+    return [s.state for s in last] == [Sandbox.State.FAILED] * TRIES
+
+
+def give_up(owner_id: int) -> bool:
+    """After TRIES boots that failed for a student in line: take them out of it, so that their page says why. True when it did."""
+    waiting = Waiting.objects.filter(owner_id=owner_id).first()
+    if not waiting or Sandbox.objects.filter(owner_id=owner_id, state=Sandbox.State.FAILED, created_at__gte=waiting.since).count() < TRIES:
+        return False
+    waiting.delete()
+    return True
 
 
 def overdue() -> list[tuple[Sandbox, str]]:

@@ -46,8 +46,10 @@ def _waiting(waiting: Waiting) -> dict[str, Any]:
         return {"state": "booting", "boot": booting.boot, "place": waiting.place}
     claimed = Sandbox.objects.filter(state=Sandbox.State.CLAIMED)
     frees = claimed.order_by("ends_at").values_list("ends_at", flat=True).first()
+    failed = Sandbox.objects.filter(owner=waiting.owner_id, state=Sandbox.State.FAILED, created_at__gte=waiting.since).order_by("-created_at").first()
     return {
         "state": "waiting",
+        "why": failed.why if failed else "",
         "place": waiting.place,
         "in_use": claimed.count(),
         "capacity": Machine.objects.aggregate(all=Sum("capacity"))["all"] or 0,

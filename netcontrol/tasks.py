@@ -78,6 +78,8 @@ def boot(sandbox_id: str) -> None:
         log.error("sandbox %s did not boot: %s", sandbox, broken)
         message = broken.args[0] if isinstance(broken, LabError) else "The lab's engine does not answer."
         sandbox.end(message, Sandbox.State.FAILED)
+        if sandbox.owner_id:
+            pool.give_up(sandbox.owner_id)
         tell(sandbox.owner_id)
         return
     Host.objects.bulk_create(Host(sandbox=sandbox, name=name, address=hosts[name], container_id=ids[name]) for name in hosts)

@@ -141,3 +141,28 @@ def test_a_boot_without_a_worker_is_found(machine):
     assert not pool.lost_boots().exists()
     Sandbox.objects.filter(pk=row.pk).update(created_at=timezone.now() - timedelta(minutes=3))
     assert list(pool.lost_boots()) == [row]
+
+
+def failed_boot(machine, wire, owner=None):
+    row = Sandbox.objects.create(machine=machine, wire=wire, owner=owner)
+    row.end("lab did not start.", State.FAILED)
+    Sandbox.objects.filter(pk=row.pk).update(gone_at=timezone.now())
+
+
+def test_a_student_is_not_tried_for_for_ever(machine, alice):
+    pool.request(alice)
+    for n in range(pool.TRIES):
+        assert not pool.give_up(alice.pk)
+        failed_boot(machine, n, alice)
+    assert pool.give_up(alice.pk)
+    assert not Waiting.objects.exists()
+
+
+def test_a_machine_that_boots_nothing_is_left_alone_for_a_minute(machine, settings):
+    settings.POOL_SIZE = 1
+    for n in range(pool.TRIES):
+        assert not pool.failing(machine)
+        failed_boot(machine, n)
+    assert pool.plan(machine) == []
+    Sandbox.objects.update(created_at=timezone.now() - timedelta(minutes=2))
+    assert len(pool.plan(machine)) == 1
