@@ -23,6 +23,7 @@ AGENT = settings.BASE_DIR / "netcontrol" / "agent"
 def folders() -> None:
     for folder in (settings.VAR, settings.VAR / "log", settings.RUN.parent, settings.RUN, settings.DOCKS):
         folder.mkdir(parents=True, exist_ok=True)
+    settings.VAR.chmod(0o700)  # the database holds session keys
     settings.RUN.chmod(0o711)
     secret = settings.VAR / "secret"
     if not secret.exists():

@@ -4,6 +4,7 @@ Every address that is tried belongs to a namespace that the lab made for this te
 """
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -99,3 +100,25 @@ def test_limits_cannot_be_raised(pair):
     assert run(alice, "echo b > /proc/sysrq-trigger")[0] != 0
     assert run(alice, "mknod /tmp/disk b 8 0")[0] != 0
     assert run(alice, "dmesg")[0] != 0
+
+
+def test_a_frozen_host_can_be_ended(lab, pair):
+    """On cgroup v1 a host may freeze all of itself; it goes all the same, and holds its place until it has."""
+    alice, _ = pair
+    (container,) = this_engine().containers(alice.sandbox)
+    alice.send(
+        type="run", shell="lab", block="freeze",
+        text="c=/sys/fs/cgroup/freezer; mkdir $c/evil; setsid sh -c 'sleep 1; for p in $(cat /sys/fs/cgroup/freezer/cgroup.procs); do [ $p = $$ ] || echo $p > /sys/fs/cgroup/freezer/evil/cgroup.procs; done; echo FROZEN > /sys/fs/cgroup/freezer/evil/freezer.state' &",
+    )  # fmt: skip
+    frozen = f"/sys/fs/cgroup/freezer/docker/{container}/evil/freezer.state"
+    if Path("/sys/fs/cgroup/freezer").exists():
+        lab.until(lambda: Path(frozen).exists() and Path(frozen).read_text().strip() == "FROZEN", 20, "the freeze")
+    alice.post("/lab/end")
+    lab.until(lambda: not this_engine().containers(alice.sandbox), 30, "the end of the frozen host")
+
+
+def test_keyrings_are_not_shared(pair):
+    alice, _ = pair
+    code, output = run(alice, "python3 -c 'import ctypes; libc = ctypes.CDLL(None, use_errno=True); print(libc.syscall(248, b\"user\", b\"x\", b\"y\", 1, -3), ctypes.get_errno())'")
+    assert code == 0 and output.split() == ["-1", "38"]
+    assert run(alice, "docker run --rm busybox true")[0] == 0, "their runc does without keyrings"

@@ -40,6 +40,7 @@ class Daemon:
             "exec-root": str(self.run / "engine"),
             "pidfile": str(self.pidfile),
             "hosts": [f"unix://{self.socket}"],
+            "group": "root",  # the socket's; Docker's own choice is `docker`, whose members are often people
             "userns-remap": machine.OWNER,
             "runtimes": {"lab": {"path": str(HERE / "lab-runc")}},
             "storage-driver": "overlay2",

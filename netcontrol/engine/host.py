@@ -9,6 +9,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -138,8 +139,20 @@ class Engine:
         use: dict[uuid.UUID, int] = {}
         for c in self.api.containers(size=True, filters={"label": [f"patchbay.lab={self.lab_id}"]}):
             sandbox = uuid.UUID(c["Labels"]["patchbay.sandbox"])
-            use[sandbox] = max(use.get(sandbox, 0), c.get("SizeRw", 0) // 1024**2)
+            written = c.get("SizeRw", 0)
+            if written < 0:  # Docker could not measure it: nobody has so deep a tree by accident
+                written = 2**50
+            written += sum(_size(path) for path in self._own_files(c["Id"]))
+            use[sandbox] = max(use.get(sandbox, 0), written // 1024**2)
         return use
+
+    def _own_files(self, container: str) -> list[str]:
+        """The files of the engine that a host sees as /etc/hosts and the like: the student may write them, and Docker does not count them."""
+        try:
+            facts = self.api.inspect_container(container)
+        except NotFound:
+            return []
+        return [facts[name] for name in ("HostsPath", "HostnamePath", "ResolvConfPath") if facts.get(name)]
 
     def memory(self) -> dict[uuid.UUID, float]:
         """MiB that the largest host of each sandbox uses: what its cgroup is charged, less file pages that can be dropped."""
@@ -254,13 +267,38 @@ class Engine:
         shutil.rmtree(dock, ignore_errors=True)
 
     def discard(self, container: str) -> None:
-        try:
-            self.api.remove_container(container, force=True, v=True)
-        except NotFound:
-            pass
-        except APIError as busy:
-            if "already in progress" not in str(busy):
-                raise
+        """Remove a container, whatever its student did to stay. Raises EngineError when it is still there after some tries.
+
+        On cgroup v1 a host has its own freezer folder, and frozen processes do not die: they are thawed first.
+        """
+        for _ in range(5):
+            thaw(container)
+            try:
+                self.api.remove_container(container, force=True, v=True)
+            except NotFound:
+                return
+            except APIError:  # being removed already, or it would not die: look again
+                time.sleep(0.2)
+        raise EngineError("remove", f"The host {container[:12]} cannot be removed.", "The reaper tries again; see var/log/engine.log.")
+
+
+def thaw(container: str, cgroups: Path = Path("/sys/fs/cgroup")) -> None:
+    """Thaw all that is frozen below a container's cgroup, the innermost first."""
+    if (cgroups / "cgroup.controllers").exists():
+        state, running, names = "cgroup.freeze", "0", (f"*.slice/docker-{container}.scope", f"docker/{container}")
+    else:
+        state, running, names = "freezer.state", "THAWED", (f"freezer/**/{container}",)
+    for folder in (found for name in names for found in cgroups.glob(name)):
+        for file in sorted(folder.rglob(state), key=lambda path: len(path.parts), reverse=True):
+            with suppress(OSError):
+                file.write_text(running)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.lstat(path).st_blocks * 512
+    except OSError:
+        return 0
 
 
 def _words(error: Exception) -> str:

@@ -3,6 +3,7 @@
 Every choice between two kinds of machine (cgroup v1 or v2, AppArmor or none) is made here, from files, and nowhere else.
 """
 import pwd
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +11,14 @@ from netcontrol.engine.errors import EngineError
 
 OWNER = "patchbay"  # the system user whose subordinate ids the hosts' users are mapped to
 
-# Without these the 19th host fails (inotify instances, shared by one mapped root), then the 50th (keyrings).
+# All hosts' users belong to one owner for the kernel, so one host could use up what is counted per owner. What these bound is
+# bounded by each host's memory and pids anyway.
 SYSCTLS = {
-    "fs/inotify/max_user_instances": 8192,
-    "fs/inotify/max_user_watches": 1048576,
-    "kernel/keys/maxkeys": 20000,
-    "kernel/keys/maxbytes": 2000000,
+    "fs/inotify/max_user_instances": 1_000_000,
+    "fs/inotify/max_user_watches": 10_000_000,
+    "fs/aio-max-nr": 4_000_000,
+    "kernel/pty/max": 100_000,
+    **{f"user/max_{kind}_namespaces": 1_000_000 for kind in ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")},
 }
 
 
@@ -79,8 +82,10 @@ def is_mount(path: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> bool
 
 
 def raise_limits(root: Path = Path("/")) -> None:
-    """Raise the SYSCTLS that are lower; never lower one that the operator raised."""
+    """Raise the SYSCTLS that are lower; never lower one that the operator raised. What a kernel lacks, or keeps from a root that
+    is itself confined (no CAP_SYS_RESOURCE), stays as it is."""
     for name, least in SYSCTLS.items():
         path = root / "proc/sys" / name
-        if int(path.read_text()) < least:
-            path.write_text(str(least))
+        with suppress(FileNotFoundError, PermissionError):
+            if int(path.read_text()) < least:
+                path.write_text(str(least))

@@ -58,13 +58,13 @@ def test_capacity_from_memory(memory_mib, hosts):
 
 
 def test_limits_are_raised_and_never_lowered(tmp_path):
-    for name, value in {**machine.SYSCTLS, "kernel/keys/maxkeys": 999999, "fs/inotify/max_user_instances": 128}.items():
+    for name, value in {**machine.SYSCTLS, "fs/aio-max-nr": 99_999_999, "fs/inotify/max_user_instances": 128}.items():
         path = tmp_path / "proc/sys" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{value}\n")
     machine.raise_limits(tmp_path)
-    assert (tmp_path / "proc/sys/fs/inotify/max_user_instances").read_text() == "8192"
-    assert (tmp_path / "proc/sys/kernel/keys/maxkeys").read_text() == "999999\n"
+    assert (tmp_path / "proc/sys/fs/inotify/max_user_instances").read_text() == "1000000"
+    assert (tmp_path / "proc/sys/fs/aio-max-nr").read_text() == "99999999\n"
 
 
 def test_a_bind_mount_is_seen_where_the_standard_library_sees_none(tmp_path):

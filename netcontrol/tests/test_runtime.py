@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from netcontrol.engine.daemon import Daemon
+from netcontrol.engine.host import thaw
 
 ENGINE = Path(__file__).parents[1] / "engine"
 
@@ -78,11 +79,30 @@ def test_the_seccomp_profile_denies_by_default_and_has_no_kernel_doors():
     profile = json.loads((ENGINE / "seccomp.json").read_text())
     assert profile["defaultAction"] == "SCMP_ACT_ERRNO"
     allowed = {name for rule in profile["syscalls"] for name in rule["names"] if rule["action"] == "SCMP_ACT_ALLOW"}
-    assert {"keyctl", "add_key", "request_key", "pivot_root", "mount", "setns", "unshare", "clone3"} <= allowed
-    forbidden = {"bpf", "perf_event_open", "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "iopl", "ioperm", "io_uring_setup", "userfaultfd", "open_by_handle_at", "swapon", "acct", "clock_settime", "settimeofday", "syslog", "quotactl"}
+    assert {"pivot_root", "mount", "setns", "unshare", "clone3"} <= allowed
+    forbidden = {"keyctl", "add_key", "request_key", "bpf", "perf_event_open", "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "iopl", "ioperm", "io_uring_setup", "userfaultfd", "open_by_handle_at", "swapon", "acct", "clock_settime", "settimeofday", "syslog", "quotactl"}
     assert not forbidden & allowed
 
 
 @pytest.mark.parametrize("unit", sorted((ENGINE / "image/files/etc/systemd/system").glob("*.s*")), ids=lambda path: path.name)
 def test_every_unit_says_whose_it_is(unit):
     assert "Description=Patchbay: " in unit.read_text()
+
+
+@pytest.mark.parametrize(
+    ("tree", "file", "frozen", "running"),
+    [("freezer/docker/abc", "freezer.state", "FROZEN", "THAWED"), ("system.slice/docker-abc.scope", "cgroup.freeze", "1", "0")],
+    ids=["v1", "v2"],
+)
+def test_a_frozen_host_is_thawed_to_its_last_group(tmp_path, tree, file, frozen, running):
+    for folder in ("", "evil", "evil/deeper"):
+        (tmp_path / tree / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / tree / folder / file).write_text(frozen)
+    if file == "cgroup.freeze":
+        (tmp_path / "cgroup.controllers").touch()
+    other = tmp_path / tree.replace("abc", "other")
+    other.mkdir(parents=True)
+    (other / file).write_text(frozen)
+    thaw("abc", tmp_path)
+    assert [(tmp_path / tree / folder / file).read_text() for folder in ("", "evil", "evil/deeper")] == [running] * 3
+    assert (other / file).read_text() == frozen

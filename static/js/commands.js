@@ -7,6 +7,7 @@ export class Commands {
     this.byBlock = new Map(); // block → its newest command
     this.lastOf = new Map(); // shell → its newest command
     this.last = null;
+    this.all = new Map(); // id → command, oldest first
   }
 
   /** The list after `hello`, oldest first. It replaces what was known. */
@@ -26,6 +27,9 @@ export class Commands {
     return command;
   }
 
+  /** What ran in a shell, oldest first. */
+  of(shell) { return [...this.all.values()].filter((command) => command.shell === shell); }
+
   /** The lab is gone: what ran there has no outcome. */
   abandon() {
     for (const command of this.running.values()) Object.assign(command, { over: true, exit_code: null, lost: true });
@@ -42,6 +46,7 @@ export class Commands {
     if (command.block) this.byBlock.set(command.block, command);
     this.lastOf.set(command.shell, command);
     this.last = command;
+    this.all.set(command.id, command);
     return command;
   }
 }

@@ -55,7 +55,7 @@ const handlers = {
   "shell.opened"(message) { shells ? shells.opened(message) : early.push(["opened", message]); },
   "shell.closed"(message) { commands.running.delete(message.shell); shells?.closed(message, hosts); runs.draw(); settle(); },
   "shell.gap"(message) { shells ? shells.gap(message) : early.push(["gap", message]); },
-  "command.started"(message) { const command = commands.started(message); shells?.ensure(command.shell, command.host).terminal.started(command.text); runs.started(command); changed(); },
+  "command.started"(message) { const command = commands.started(message); shells?.ensure(command.shell, command.host).terminal.started(command.text, command.id); runs.started(command); changed(); },
   "command.finished"(message) {
     const command = commands.finished(message);
     runs.finished(command);
@@ -159,6 +159,7 @@ function prepare() {
     button.onclick = async () => { await toClipboard(box.querySelector("pre").textContent.trimEnd()); button.textContent = "Copied"; };
     box.append(button);
   }
+  for (const code of document.querySelectorAll(".run code:not(:has(span))")) code.replaceChildren(...code.textContent.split(/(\s+)/).map((word) => (/\S/.test(word) ? el("span", "", word) : word)));
   runs.draw();
 }
 
@@ -166,7 +167,11 @@ prepare();
 if (lab.state.state !== "none") socket.connect();
 settle();
 splitter(root);
-steps((title) => { lab.title = title; prepare(); });
+steps((title) => {
+  lab.title = title;
+  root.querySelector("[data-at]").textContent = `step ${root.querySelector(".stepsb").textContent.match(/\d+/)[0]}`;
+  prepare();
+});
 
 const open = drawer(root, (yes) => { strip.brief(); if (yes) setTimeout(() => shells?.wake(), 280); }); // when it has come up
 const filter = keyRow(root, (text) => shells?.input(shells.current, text));
@@ -210,6 +215,7 @@ asked.then(({ Shells }) => {
     selected: () => strip.draw(),
     refused: () => strip.nudge(),
     busy: (shell) => commands.running.has(shell),
+    past: (shell) => commands.of(shell).map((command) => ({ ...command, good: runs.judges(command) ? runs.asItShould(command) : null })),
     say,
   });
   for (const host of hosts) shells.ensure(host, host);

@@ -35,6 +35,9 @@ export class Runs {
     this.on.say(run ? `${name}${run.querySelector("[data-outcome]").textContent}, ${run.querySelector("[data-time]").textContent}` : `${name}exit ${command.exit_code ?? "unknown"}`);
   }
 
+  /** Is it known here what the command should end with? */
+  judges({ block, exit_code: code }) { return code === 0 || !block || Boolean(this.block(block)); }
+
   /** Did it end as its block says it should? */
   asItShould({ block, exit_code: code }) { return code === Number((block && this.block(block)?.dataset.expect) || 0); }
 

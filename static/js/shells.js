@@ -7,7 +7,7 @@ const keep = (name, value) => { try { localStorage.setItem(name, value); } catch
 const kept = (name) => { try { return localStorage.getItem(name); } catch { return null; } };
 
 export class Shells {
-  /** `on`: send(message) → bool, opened(shell), selected(shell), refused(), say(text), busy(shell) */
+  /** `on`: send(message) → bool, opened(shell), selected(shell), refused(), say(text), busy(shell), past(shell) → its commands */
   constructor(root, on) {
     this.root = root;
     this.on = on;
@@ -38,6 +38,7 @@ export class Shells {
       refused: () => this.on.refused(),
       leave: () => this.all.get(this.current)?.tab.focus(),
       find: () => this.#find(true),
+      past: () => this.on.past(shell),
       copied: (what) => this.on.say(`Copied the ${what}.`),
     }, this);
     terminal.atPrompt = () => !this.on.busy(shell);

@@ -24,6 +24,9 @@ export function steps(after) {
     event.preventDefault();
     go(link.href, true);
   });
+  // A lesson's bare address means the step one has come to: Back and reload must find the step that was shown there.
+  const own = document.querySelector("#steps [aria-current]")?.getAttribute("href");
+  if (own && own !== location.pathname) history.replaceState({}, "", own + location.hash);
   let here = location.pathname;
   addEventListener("popstate", () => { if (location.pathname !== here) go(location.href, false); });
   new MutationObserver(() => { here = location.pathname; }).observe(document.querySelector("title"), { childList: true });

@@ -2,7 +2,7 @@
 import { counter, duration, el, firstLine, program, setGlyph } from "./words.js";
 
 const EMPTY = {
-  none: "You have no lab yet. The terminal opens here when you start it.", waiting: "The terminal opens here when it is your turn.", booting: "The terminal opens here when your lab is up.",
+  none: "No lab yet. Start it here.", waiting: "The terminal opens here when it is your turn.", booting: "The terminal opens here when your lab is up.",
   ended: "Your lab has ended. A fresh one opens here.", failed: "Your lab did not start. Another one opens here.",
 };
 

@@ -7,6 +7,7 @@ import { duration, el, glyph, toClipboard } from "./words.js";
 
 const ACK_EVERY = 64 * 1024;
 const FONT = '"JetBrains Mono Variable", "Noto Sans Mono CJK SC", ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace';
+const CURSOR = "\x1b[?47h\x1b[?47l"; // makes xterm draw its cursor before the first focus: a prompt without one looks dead
 const ANSWER = /^\x1b(\[[?>=]?[\d;]*[cnRuxty]|[\]P_].*)/s; // what a terminal answers by itself when it is asked
 
 /** The nearest size at which a column is a whole number of device pixels: WebGL would cut the rest off and squeeze the letters. */
@@ -32,12 +33,14 @@ export function colours(stale) {
 }
 
 export class Terminal {
-  /** `on`: input(text), resize(cols, rows), drawn(offset), refused(), leave(), find(), copied(what) */
+  /** `on`: input(text), resize(cols, rows), drawn(offset), refused(), leave(), find(), copied(what), past() → commands, oldest first */
   constructor(name, on, { fontSize = 13, reader = false } = {}) {
     this.name = name;
     this.on = on;
     this.next = null; // offset of the next byte to draw; null before the first
     this.drawn = this.acked = 0;
+    this.marked = new Set(); // ids of commands whose line has its marks
+    this.recallAt = null; // offset at which the past is drawn and can be marked
     this.old = 0; // writes under way that repeat the past
     this.live = false;
     this.stale = false;
@@ -45,7 +48,7 @@ export class Terminal {
     this.screen = el("div", "screen", this.fit);
     this.xterm = new Xterm({
       allowProposedApi: true, fontFamily: FONT, fontSize: crisp(fontSize), fontWeight: 450, fontWeightBold: 700, screenReaderMode: reader, theme: colours(false),
-      cursorBlink: false, showCursorImmediately: true, cursorInactiveStyle: "outline", scrollback: 10000, minimumContrastRatio: 4.5, macOptionIsMeta: true, scrollOnUserInput: true,
+      cursorBlink: false, cursorInactiveStyle: "outline", scrollback: 10000, minimumContrastRatio: 4.5, macOptionIsMeta: true, scrollOnUserInput: true,
       drawBoldTextInBrightColors: false, smoothScrollDuration: 0, tabStopWidth: 8,
     });
   }
@@ -60,6 +63,7 @@ export class Terminal {
     xterm.unicode.activeVersion = "11";
     xterm.loadAddon(new WebLinksAddon((event, address) => { event.preventDefault(); window.open(address, "_blank", "noopener,noreferrer"); }));
     xterm.open(this.fit);
+    xterm.write(CURSOR);
     xterm.textarea.setAttribute("aria-label", `Terminal ${this.name}. Leave with Control F6.`);
     this.#keys();
     this.resize();
@@ -91,6 +95,7 @@ export class Terminal {
     this.xterm.write(fresh, () => {
       this.old -= past;
       this.drawn = end;
+      this.#recall();
       if (this.drawn - this.acked >= ACK_EVERY) { this.acked = this.drawn; this.on.drawn(this.drawn); }
     });
   }
@@ -105,6 +110,8 @@ export class Terminal {
 
   /** The shell answers: from byte `from` on it is now, and what programs ask the terminal is answered. */
   opened(from) {
+    this.recallAt = from ?? 0;
+    this.xterm.write("", () => this.#recall());
     if (this.live) return;
     this.liveFrom = from ?? 0;
     if (from !== undefined) this.live = true; else setTimeout(() => { this.live = true; }, 300);
@@ -113,8 +120,10 @@ export class Terminal {
   /** Another bash under the same name: nothing of the old one counts. */
   restart() {
     this.xterm.reset();
+    this.xterm.write(CURSOR);
     this.next = null;
     this.live = false;
+    this.marked.clear();
   }
 
   setStale(stale) {
@@ -194,7 +203,7 @@ export class Terminal {
   // The agent reports commands in order with the output: when what came before is drawn, the cursor is at the place.
 
   /** A command begins to print. Its line, or its first one, is above the cursor. */
-  started(text) {
+  started(text, id) {
     this.xterm.write("", () => {
       const buffer = this.xterm.buffer.active;
       const here = buffer.baseY + buffer.cursorY;
@@ -203,6 +212,7 @@ export class Terminal {
         while (line > 0 && buffer.getLine(line)?.isWrapped) line--;
         if (more > 1) line--;
       }
+      this.marked.add(id);
       this.last = { from: this.xterm.registerMarker(0), prompt: buffer.type === "normal" && line >= 0 ? this.xterm.registerMarker(line - here) : null };
     });
   }
@@ -217,9 +227,35 @@ export class Terminal {
     });
   }
 
+  /** After a reload the log is only text: give the commands before it their marks, by their lines, newest first, up to the first that is not found. */
+  #recall() {
+    if (this.recallAt === null || (this.next !== null && this.drawn < this.recallAt)) return;
+    this.recallAt = null;
+    const buffer = this.xterm.buffer.active, here = buffer.baseY + buffer.cursorY;
+    if (buffer.type !== "normal") return;
+    let y = here;
+    for (const { id, text, over, exit_code: code, duration_ms: ms, good } of this.on.past().reverse()) {
+      const [first] = text.split("\n");
+      if (this.marked.has(id) || !first) continue;
+      let found = -1;
+      for (; y >= 0 && found < 0; y--) {
+        if (buffer.getLine(y).isWrapped) continue;
+        let line = buffer.getLine(y).translateToString(!buffer.getLine(y + 1)?.isWrapped);
+        for (let more = y + 1; buffer.getLine(more)?.isWrapped; more++) line += buffer.getLine(more).translateToString(!buffer.getLine(more + 1)?.isWrapped);
+        line = line.trimEnd();
+        if (line.endsWith(first.trimEnd()) && /[#$] $/.test(line.slice(0, -first.trimEnd().length))) found = y;
+      }
+      if (found < 0) return;
+      this.marked.add(id);
+      const prompt = this.xterm.registerMarker(found - here);
+      if (!over) this.last = { from: null, prompt };
+      else if (prompt) this.#outcome(prompt, ms, code, good);
+    }
+  }
+
   #outcome(marker, ms, code, good) {
     const [tone, name] = good ? ["ok", "okg"] : code === 130 ? ["ter", "stop"] : ["bad", "badg"];
-    this.xterm.registerDecoration({ marker, x: 0, width: 1, layer: "top" })?.onRender((node) => {
+    if (good !== null) this.xterm.registerDecoration({ marker, x: 0, width: 1, layer: "top" })?.onRender((node) => {
       if (node.firstChild) return;
       node.className = `xterm-decoration gut-mark ${tone}`;
       node.append(glyph(name));
