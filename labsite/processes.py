@@ -87,7 +87,7 @@ def until(true, seconds: float, *programs: str) -> None:
             if now.get(program) in ("BACKOFF", "FATAL", "EXITED") or time.monotonic() > end:
                 log = settings.VAR / "log" / f"{program}.log"
                 words = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
-                raise LabError(program, f"{program} did not start: {words[0][:300] if words else 'it said nothing'}", f"The whole of it is in {log}.")
+                raise LabError(program, f"{program} did not start: {words[0].removeprefix('CommandError: ')[:300] if words else 'it said nothing'}", f"The whole of it is in {log}.")
         time.sleep(0.05)
 
 

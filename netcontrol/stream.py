@@ -184,10 +184,21 @@ async def read_input(own: redis.asyncio.Redis, sandbox: str, after: str, block_m
     return [(id.decode(), json.loads(fields[b"m"])) for _, entries in found or [] for id, fields in entries]
 
 
-async def trim_input(r: redis.asyncio.Redis, sandbox: str, taken: str) -> None:
-    """Everything up to and with `taken` need not be kept."""
-    high, _, low = taken.partition("-")
-    await r.xtrim(_key("in", sandbox), minid=f"{high}-{int(low) + 1}", approximate=False)
+async def trim_input(r: redis.asyncio.Redis, sandbox: str, keep_from: str) -> None:
+    """Everything before this id need not be kept."""
+    await r.xtrim(_key("in", sandbox), minid=keep_from, approximate=False)
+
+
+def number(id: str) -> tuple[int, int]:
+    """The id of an entry, to compare."""
+    high, _, low = id.partition("-")
+    return int(high), int(low)
+
+
+def following(id: str) -> str:
+    """The least id that comes after this one."""
+    high, low = number(id)
+    return f"{high}-{low + 1}"
 
 
 # The log: agent to browsers
@@ -281,7 +292,7 @@ async def append(
 
 
 async def positions(r: redis.asyncio.Redis, sandbox: str) -> tuple[str, dict[str, dict[str, Any]]]:
-    """The epoch, made if there is none, and shell -> {"host", "boot", "offset", "seq", "pid", "open"}."""
+    """The epoch, made if there is none, and each shell's position as it was appended."""
     key = _key("pos", sandbox)
     async with r.pipeline(transaction=True) as pipe:
         pipe.hsetnx(key, "epoch", secrets.token_hex(8))
@@ -292,25 +303,24 @@ async def positions(r: redis.asyncio.Redis, sandbox: str) -> tuple[str, dict[str
     return epoch, {shell.decode(): json.loads(value) for shell, value in found.items()}
 
 
-async def known_shells(r: redis.asyncio.Redis, sandbox: str) -> dict[str, dict[str, Any]]:
-    found = await r.hgetall(_key("pos", sandbox))  # type: ignore[misc]
-    return {shell.decode(): json.loads(value) for shell, value in found.items() if shell != b"epoch"}
+async def known_shells(r: redis.asyncio.Redis, sandbox: str) -> set[str]:
+    names = await r.hkeys(_key("pos", sandbox))  # type: ignore[misc]
+    return {name.decode() for name in names if name != b"epoch"}
 
 
-async def log_now(r: redis.asyncio.Redis, sandbox: str) -> str:
-    """Where the log of what belongs to no shell ends now."""
-    last = await r.xrevrange(_log_key(sandbox, ""), count=1)
-    return last[0][0].decode() if last else "0-0"
+async def log_end(r: redis.asyncio.Redis, sandbox: str, shell: str = "") -> str | None:
+    """The id of the newest entry."""
+    last = await r.xrevrange(_log_key(sandbox, shell), count=1)
+    return last[0][0].decode() if last else None
 
 
 async def old_tails(r: redis.asyncio.Redis, sandbox: str, shells: Iterable[str]) -> dict[str, Tail]:
     """What a log holds already, taken as one piece of full size: it is cut off whole once as much again was written."""
     tails = {}
     for shell in ["", *shells]:
-        last = await r.xrevrange(_log_key(sandbox, shell), count=1)
-        if last:
+        if end := await log_end(r, sandbox, shell):
             tails[shell] = Tail()
-            tails[shell].add(last[0][0].decode(), LOG_BYTES)
+            tails[shell].add(end, LOG_BYTES)
     return tails
 
 

@@ -116,7 +116,7 @@ def test_a_stopped_command_is_no_error(page):
     start(page)
     type_command(page, "sleep 60")
     until(page, lambda: "sleep 60" in text(page), what="the command")
-    page.locator(".run[data-block]").first.locator("[data-run]").click()
+    page.locator(".run[data-block]").first.locator("[data-run]").click(force=True)
     until(page, lambda: "sleep" in page.locator(".run[data-block]").first.inner_text(), what="the word that the terminal is in use")
     page.locator("#termpane textarea").first.focus()
     page.keyboard.press("Control+c")

@@ -45,7 +45,7 @@ class Marks:
                 parts.append(bytes(text))
                 text.clear()
             fields = data[esc + len(self.start) : end].split(b";")
-            parts.append([fields[0].decode("latin-1")] + [f for f in fields[2:]])
+            parts.append([fields[0].decode("latin-1"), *fields[2:]])
             at = end + 1
         if text:
             parts.append(bytes(text))

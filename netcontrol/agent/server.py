@@ -29,6 +29,13 @@ class Connection:
         self.closing = False
 
 
+class Sent:
+    """What this worker has of one shell."""
+
+    def __init__(self, offset: int, seq: int):
+        self.offset, self.seq, self.at = offset, seq, 0.0
+
+
 class Server:
     def __init__(self, listener: socket.socket):
         self.boot = os.urandom(8).hex()
@@ -43,7 +50,7 @@ class Server:
         self.executions: dict[Execution, Connection] = {}
         self.floors: dict[str, list[int]] = {}  # where shells of an agent before this one ended
         self.acks: dict[str, int] = {}
-        self.sent: dict[str, list] = {}  # shell -> [offset, event number, last flush] of this worker
+        self.sent: dict[str, Sent] = {}
         self.epoch, self.last_input, self.told_input = "", (0, 0), (0, 0)
         self._watch(listener.fileno(), select.EPOLLIN)
 
@@ -107,7 +114,7 @@ class Server:
         if any(shell.watched for shell in self.shells.values()):
             due.append(now + LOOK)
         if self.worker and len(self.worker.unsent) < MAX_UNSENT:
-            due += [self.sent[s.name][2] + FLUSH for s in self.shells.values() if self.sent[s.name][0] < s.ring.end]
+            due += [self.sent[s.name].at + FLUSH for s in self.shells.values() if self.sent[s.name].offset < s.ring.end]
         due += [execution.deadline for execution in self.executions if not execution.timed_out]
         if not self.worker and any(shell.acked is not None for shell in self.shells.values()):
             due.append(self.worker_left + LONELY)
@@ -116,8 +123,8 @@ class Server:
     def _timers(self) -> None:
         now = time.monotonic()
         for shell in self.shells.values():
-            if shell.watched and now - getattr(shell, "looked_at", 0.0) >= LOOK * 0.9:
-                shell.looked_at = now  # type: ignore[attr-defined]
+            if shell.watched and now - shell.looked_at >= LOOK * 0.9:
+                shell.looked_at = now
                 shell.look()
         for execution in self.executions:
             if now >= execution.deadline and not execution.timed_out:
@@ -239,7 +246,7 @@ class Server:
         self.sent = {}
         for shell in self.shells.values():
             offset, seq = since.get(shell.name, (0, 0))
-            self.sent[shell.name] = [min(offset, shell.ring.end), seq, 0.0]
+            self.sent[shell.name] = Sent(min(offset, shell.ring.end), seq)
         connection.unsent += message(
             "welcome", boot=self.boot, last_input=_id(self.last_input),
             shells=[
@@ -260,7 +267,7 @@ class Server:
             offset, seq = self.floors.pop(name, (0, 0))
             shell = self.shells[name] = Shell(name, cols, rows, offset, seq)
             shell.acked = self.acks.get(name)
-            self.sent[name] = [offset, seq, 0.0]
+            self.sent[name] = Sent(offset, seq)
         elif shell.state == "closed":
             if sum(s.state != "closed" for s in self.shells.values()) >= MAX_SHELLS:
                 return self._refuse("too_many_shells", name)
@@ -279,24 +286,24 @@ class Server:
         """Give the worker what it does not have: per shell, output and events in the order in which they happened."""
         now = time.monotonic()
         for shell in self.shells.values():
-            place = self.sent[shell.name]
-            if place[0] < shell.ring.begin:
-                worker.unsent += message("shell.gap", shell=shell.name, **{"from": place[0], "to": shell.ring.begin})
-                place[0] = shell.ring.begin
-            pending = [event for event in shell.events if event[0] > place[1]] if shell.events and shell.events[-1][0] > place[1] else []
-            due = pending or now - place[2] >= FLUSH
+            sent = self.sent[shell.name]
+            if sent.offset < shell.ring.begin:
+                worker.unsent += message("shell.gap", shell=shell.name, **{"from": sent.offset, "to": shell.ring.begin})
+                sent.offset = shell.ring.begin
+            news = shell.events and shell.events[-1][0] > sent.seq
+            pending = [event for event in shell.events if event[0] > sent.seq] if news else []
+            due = pending or now - sent.at >= FLUSH
             while due and len(worker.unsent) < MAX_UNSENT:
-                while pending and pending[0][1] <= place[0]:
-                    seq, _, event = pending.pop(0)
-                    place[1] = seq
-                    worker.unsent += message(**event, seq=seq)
+                while pending and pending[0][1] <= sent.offset:
+                    sent.seq, _, event = pending.pop(0)
+                    worker.unsent += message(**event, seq=sent.seq)
                 until = pending[0][1] if pending else shell.ring.end
-                if place[0] >= until:
+                if sent.offset >= until:
                     break
-                data = shell.ring.read(place[0], min(MAX_CHUNK, until - place[0]))
-                worker.unsent += output(shell.name, place[0], data)
-                place[0] += len(data)
-                place[2] = now
+                data = shell.ring.read(sent.offset, min(MAX_CHUNK, until - sent.offset))
+                worker.unsent += output(shell.name, sent.offset, data)
+                sent.offset += len(data)
+                sent.at = now
 
     # Executions
 

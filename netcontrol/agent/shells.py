@@ -26,6 +26,7 @@ PASTE, PASTED = b"\x1b[200~", b"\x1b[201~"
 READ = 64 * 1024
 INCOMPLETE = 3.0  # seconds after which a Run that bash neither executes nor refuses is taken for an unfinished line
 BROKEN_OFF = 1.0  # seconds that a Ctrl-C may take to bring the prompt
+SILENT = 10.0  # seconds without a prompt and without output after which a Run that waits for the prompt is given up
 
 
 class Run:
@@ -45,6 +46,7 @@ class Shell:
         self.input = bytearray()
         self.commands = 0
         self.acked: int | None = None  # what the slowest viewer has drawn; None: nobody looks
+        self.looked_at = 0.0
         self.spawn(cols, rows)
 
     # Its process
@@ -58,7 +60,6 @@ class Shell:
         self.ended: tuple[int | None, float] | None = None  # (exit code, when) of what ended since the last prompt, by the shell's own mark
         self.prompt_mark: list = []
         self.half_typed, self.entered_at, self.broke_at, self.idle_looks = False, 0.0, 0.0, 0
-        self.exit_code: int | None = None
         self.input.clear()
         self.fd, terminal = os.openpty()
         self.resize(cols, rows)
@@ -90,12 +91,11 @@ class Shell:
             self._begin(time.time(), self.run.text)
         self._finish(None, time.time())
         code = os.waitstatus_to_exitcode(status)
-        self.state, self.run, self.exit_code = "closed", None, code if code >= 0 else 128 - code
+        self.state, self.run = "closed", None
         self.input.clear()
-        self.tell("shell.closed", exit_code=self.exit_code)
+        self.tell("shell.closed", exit_code=code if code >= 0 else 128 - code)
 
     def resize(self, cols: int, rows: int) -> None:
-        self.cols, self.rows = cols, rows
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, pack("HHHH", rows, cols, 0, 0))
 
     # What it prints
@@ -255,12 +255,10 @@ class Shell:
         """
         now = time.monotonic()
         if self.run and not self.run.typed:
-            if self.broke_at and now - self.broke_at > BROKEN_OFF:  # Ctrl-C brought no prompt
-                block, self.run, self.broke_at = self.run.block, None, 0.0
-                self.tell("error", code="busy", block=block)
-            elif self.state != "prompt" and now - self.spoke_at > 10:
-                block, self.run = self.run.block, None
-                self.tell("error", code="busy", block=block)
+            no_prompt = self.broke_at and now - self.broke_at > BROKEN_OFF  # Ctrl-C did not bring it
+            if no_prompt or (self.state != "prompt" and now - self.spoke_at > SILENT):
+                self.tell("error", code="busy", block=self.run.block)
+                self.run, self.broke_at = None, 0.0
             return
         if self.state != "running" or self.input:
             return

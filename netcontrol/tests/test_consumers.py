@@ -119,7 +119,7 @@ async def test_without_a_student_it_is_closed(private_redis):  # noqa: F811
         ('{"type": "run", "shell": "main", "block": "1", "text": "' + "é" * 40_000 + '"}', "too_long"),
         ('{"type": "shell.ack", "shell": "main", "offset": -1}', "bad_message"),
         ('{"type": "shell.input", "shell": "nowhere", "data": "x"}', "unknown_shell"),
-        ('{"type": "shell.open", "host": "elsewhere", "shell": "main", "cols": 80, "rows": 24}', "unknown_shell"),
+        ('{"type": "shell.open", "host": "elsewhere", "shell": "main", "cols": 80, "rows": 24}', "no_host"),
         ("[" * 100_000, "bad_message"),
     ],
 )

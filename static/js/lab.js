@@ -88,11 +88,11 @@ export class Lab {
   #height() { this.root.style.setProperty("--ending", `${this.root.querySelector("[data-ending]").offsetHeight}px`); }
 
   #line() {
-    const { place, in_use: used, capacity, frees_at: frees } = this.state;
+    const { place, in_use: used, capacity, frees_at: frees, why } = this.state;
     const $ = (name) => this.root.querySelector(`[data-${name}]`);
     $("place").textContent = place ? `You are ${ordinal(place)} in line.` : "You are in line.";
     const all = capacity && used >= capacity ? `All ${capacity} places are in use.` : capacity ? `${used} of ${capacity} places are in use.` : "All places are in use.";
-    $("place-why").textContent = `${all}${frees ? ` The next one frees at ${clock(new Date(Date.parse(frees) + this.skew))} at the latest.` : ""} You keep your place if you close this page.`;
+    $("place-why").textContent = `${why ? `The last try failed: ${why} It is tried again. ` : ""}${all}${frees ? ` The next one frees at ${clock(new Date(Date.parse(frees) + this.skew))} at the latest.` : ""} You keep your place if you close this page.`;
     const figure = $("places");
     figure.replaceChildren(...Array.from({ length: Math.min(used ?? 0, 40) }, () => el("i")), el("b"), ...Array.from({ length: Math.max(0, Math.min(place ?? 0, 12) - 1) }, () => el("i", "q")), el("i", "mine"));
     figure.setAttribute("aria-label", `${used} places in use; you are ${ordinal(place)} in line`);

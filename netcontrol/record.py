@@ -1,0 +1,112 @@
+"""The rows of the commands that ran, written behind the bytes: a shell never waits for the database.
+
+When the database is slow or away, a row is missing at worst. Must not know: agents, Redis.
+"""
+import asyncio
+import contextlib
+import logging
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.db import close_old_connections
+from django.utils import timezone
+
+from netcontrol.models import Command, Sandbox
+
+log = logging.getLogger(__name__)
+
+MAX_COMMANDS = 10_000  # rows of one sandbox; a host may be hostile
+MAX_WAITING = 5000  # changes that the database has not taken
+TRIES = 3
+SETTLE_SECONDS = 2.0
+
+_database = ThreadPoolExecutor(2, "attach-db")
+
+
+async def in_thread(call: Callable[[], Any]) -> Any:
+    """Ask the database without holding up the loop. Connections are of the thread, and may have died since."""
+
+    def work():
+        close_old_connections()
+        try:
+            return call()
+        finally:
+            close_old_connections()
+
+    return await asyncio.get_running_loop().run_in_executor(_database, work)
+
+
+class CommandRecord:
+    """One sandbox's. Messages are those of the protocol, with the row's id. `ended` is told the messages of commands that `lost` ended."""
+
+    def __init__(self, sandbox: uuid.UUID, ended: Callable[[dict[str, Any]], None]):
+        self.sandbox, self.ended = sandbox, ended
+        self.room_for = MAX_COMMANDS
+        self.changes: asyncio.Queue[Callable[[], Any]] = asyncio.Queue(MAX_WAITING)
+
+    def started(self, m: dict[str, Any], at: datetime) -> None:
+        if self.room_for <= 0:
+            return
+        self.room_for -= 1
+        fields = {"host": m["host"], "shell": m["shell"], "block": m["block"], "text": m["text"].replace("\0", ""), "started_at": at}
+        self._queue(partial(self._start, m["id"], fields))
+
+    def finished(self, m: dict[str, Any]) -> None:
+        self._queue(partial(self._finish, m["id"], m["exit_code"], m["duration_ms"]))
+
+    def lost(self, host: str, shells: list[str]) -> None:
+        """These shells are gone, and with them what ran: nobody can know how it ended."""
+        self._queue(partial(self._lose, host, shells))
+
+    async def write(self) -> None:
+        while True:
+            change = await self.changes.get()
+            try:
+                await self._try(change)
+            finally:
+                self.changes.task_done()
+
+    async def settle(self) -> None:
+        """Wait a moment for what is still to be written."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.changes.join(), SETTLE_SECONDS)
+
+    def _queue(self, change: Callable[[], Any]) -> None:
+        try:
+            self.changes.put_nowait(change)
+        except asyncio.QueueFull:
+            log.warning("%s: a command is not recorded, the database is behind", self.sandbox)
+
+    async def _try(self, change: Callable[[], Any]) -> None:
+        for attempt in range(TRIES):
+            try:
+                for m in await in_thread(change) or ():
+                    self.ended(m)
+                return
+            except Exception as trouble:  # locked, full or away: the shells go on
+                log.warning("%s: a command is not recorded: %s", self.sandbox, trouble)
+                await asyncio.sleep(0.2 * (attempt + 1))
+
+    # In the thread
+
+    def _start(self, id: str, fields: dict[str, Any]) -> None:
+        Command.objects.get_or_create(pk=id, defaults={"sandbox_id": self.sandbox, **fields})
+
+    def _finish(self, id: str, exit_code: int | None, duration_ms: float) -> None:
+        Command.objects.filter(pk=id, sandbox=self.sandbox).update(exit_code=exit_code, duration_ms=duration_ms)
+        Sandbox.objects.filter(pk=self.sandbox, state=Sandbox.State.CLAIMED).update(active_at=timezone.now())
+
+    def _lose(self, host: str, shells: list[str]) -> list[dict[str, Any]]:
+        ended = []
+        for command in Command.objects.filter(sandbox=self.sandbox, host=host, shell__in=shells, duration_ms=None):
+            took = max(0.0, (timezone.now() - command.started_at).total_seconds() * 1000)
+            Command.objects.filter(pk=command.pk, duration_ms=None).update(duration_ms=took)
+            ended.append({
+                "type": "command.finished", "id": str(command.pk), "shell": command.shell, "block": command.block,
+                "exit_code": None, "duration_ms": took,
+            })  # fmt: skip
+        return ended
