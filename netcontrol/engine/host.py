@@ -285,9 +285,9 @@ class Engine:
 def thaw(container: str, cgroups: Path = Path("/sys/fs/cgroup")) -> None:
     """Thaw all that is frozen below a container's cgroup, the innermost first."""
     if (cgroups / "cgroup.controllers").exists():
-        state, running, names = "cgroup.freeze", "0", (f"*.slice/docker-{container}.scope", f"docker/{container}")
+        state, running, names = "cgroup.freeze", "0", [f"*.slice/docker-{container}.scope", f"docker/{container}"]
     else:
-        state, running, names = "freezer.state", "THAWED", (f"freezer/**/{container}",)
+        state, running, names = "freezer.state", "THAWED", [f"freezer/**/{container}"]
     for folder in (found for name in names for found in cgroups.glob(name)):
         for file in sorted(folder.rglob(state), key=lambda path: len(path.parts), reverse=True):
             with suppress(OSError):
