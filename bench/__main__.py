@@ -24,6 +24,7 @@ def main() -> int:
     rows = []
     try:
         for name in options.names or NAMES:
+            print(f"measuring: {name}", file=sys.stderr, flush=True)
             for row in importlib.import_module(f"bench.{name}").bench():
                 rows.append(row.as_dict())
                 if not options.json:
@@ -38,7 +39,7 @@ def main() -> int:
 def show(row: dict) -> None:
     peer = f"{row['peer']:8.3f}" if row["peer"] is not None else " " * 8
     ratio = f"{row['ratio']:6.3f}" if row["ratio"] is not None else " " * 6
-    goal = {True: f"<= {row['goal']:g} met", False: f"<= {row['goal']} MISSED", None: ""}[row["met"]]
+    goal = "" if row["met"] is None else f"<= {row['goal']:g} {'met' if row['met'] else 'MISSED'}"
     print(f"{row['bench']:<9} {row['figure']:<40} {row['ours']:9.3f} {peer} {row['unit']:<4} {ratio}  {goal}", flush=True)
 
 

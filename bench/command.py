@@ -7,7 +7,9 @@ from bench.lab import guest, start
 from bench.peer import docker
 from netcontrol.engine import this_engine
 
-TRIALS = {"true": 100, "docker ps": 60}
+TRIALS = {"true": 100, "ip -br addr": 100, "docker ps": 60}
+GOAL = 0.25
+SLOW = {"docker ps"}  # most of its time is its own, whoever starts it: reported, without a goal
 
 
 def bench() -> Iterator[Row]:
@@ -28,5 +30,6 @@ def bench() -> Iterator[Row]:
                 began = time.monotonic()
                 docker("exec", host, *text.split())
                 peer.append((time.monotonic() - began) * 1000)
-            yield Row("command", f"{text}, median", "ms", percentile(ours, 50), percentile(peer, 50), 0.25)
-            yield Row("command", f"{text}, p95", "ms", percentile(ours, 95), percentile(peer, 95), 0.25)
+            goal = None if text in SLOW else GOAL
+            yield Row("command", f"{text}, median", "ms", percentile(ours, 50), percentile(peer, 50), goal)
+            yield Row("command", f"{text}, p95", "ms", percentile(ours, 95), percentile(peer, 95), goal)

@@ -12,6 +12,7 @@ import uuid
 from concurrent.futures import CancelledError
 from typing import Any
 
+import uvloop
 from celery.signals import worker_shutting_down
 
 from netcontrol import stream
@@ -40,7 +41,7 @@ def loop() -> asyncio.AbstractEventLoop:
     global _loop
     with _loop_lock:
         if _loop is None:
-            _loop = asyncio.new_event_loop()
+            _loop = uvloop.new_event_loop()
             threading.Thread(target=_loop.run_forever, name="attach", daemon=True).start()
             worker_shutting_down.connect(stop_all, weak=False)
         return _loop
