@@ -18,7 +18,7 @@ from celery.signals import worker_shutting_down
 from netcontrol import stream
 from netcontrol.hostlink import HostLink
 from netcontrol.models import Sandbox
-from netcontrol.outbox import Outbox, Place
+from netcontrol.outbox import MAX_PLACES, Outbox, Place
 from netcontrol.record import CommandRecord, in_thread
 from netcontrol.stream import Entry, LeaseLost, number
 from netcontrol.viewers import Viewers
@@ -27,7 +27,6 @@ log = logging.getLogger(__name__)
 
 NOBODY_SECONDS = 120.0  # without a viewer
 CHECK_SECONDS = 3.0  # is it still claimed?
-MAX_PLACES = 32  # names of shells, closed ones included
 REDIS_PATIENCE = 60.0
 TRIM_SECONDS = 0.05
 

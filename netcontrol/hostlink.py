@@ -12,7 +12,7 @@ from typing import Any
 
 from netcontrol.agent.protocol import MAX_CHUNK, BadFrame
 from netcontrol.dial import Link, dial, dock_path
-from netcontrol.outbox import Outbox, Place
+from netcontrol.outbox import MAX_PLACES, Outbox, Place
 from netcontrol.record import CommandRecord
 from netcontrol.stream import Entry, LeaseLost, number
 
@@ -93,6 +93,8 @@ class HostLink:
                     continue
                 match value["type"]:
                     case "welcome":
+                        if self.link:
+                            raise BadFrame("it says welcome twice")
                         self._welcome(link, value)
                     case "displaced":
                         raise LeaseLost
@@ -122,6 +124,8 @@ class HostLink:
         mine = self._places()
         if any(name in self.outbox.places and name not in mine for name in alive):
             raise BadFrame("it claims the shell of another host")
+        if len(self.outbox.places.keys() | alive.keys()) > MAX_PLACES:
+            raise BadFrame("it claims more shells than a sandbox may have")
         self.boot = m["boot"]
         gone = []
         for name, place in mine.items():

@@ -16,6 +16,7 @@ from netcontrol.stream import Entry, Tail
 
 MAX_PENDING = 2 * 1024 * 1024  # output that Redis has not taken; then the agents are not read
 EVENT_BYTES = 256  # what an entry counts besides its data
+MAX_PLACES = 32  # names of shells in a sandbox, closed ones included
 
 
 @dataclass
@@ -64,7 +65,7 @@ class Outbox:
 
     def add(self, entry: Entry) -> None:
         self.pending.append(entry)
-        self.pending_bytes += len(entry.data) + EVENT_BYTES
+        self.pending_bytes += len(entry.data) + EVENT_BYTES + len((entry.message or {}).get("text", ""))
         if entry.shell:
             self.moved.add(entry.shell)
         self.work.set()

@@ -20,6 +20,7 @@ from netcontrol.models import Command, Sandbox
 log = logging.getLogger(__name__)
 
 MAX_COMMANDS = 10_000  # rows of one sandbox; a host may be hostile
+MAX_TEXT = 4096  # characters of a command that are kept
 MAX_WAITING = 5000  # changes that the database has not taken
 TRIES = 3
 SETTLE_SECONDS = 2.0
@@ -52,7 +53,7 @@ class CommandRecord:
         if self.room_for <= 0:
             return
         self.room_for -= 1
-        fields = {"host": m["host"], "shell": m["shell"], "block": m["block"], "text": m["text"].replace("\0", ""), "started_at": at}
+        fields = {"host": m["host"], "shell": m["shell"], "block": m["block"], "text": m["text"][:MAX_TEXT].replace("\0", ""), "started_at": at}
         self._queue(partial(self._start, m["id"], fields))
 
     def finished(self, m: dict[str, Any]) -> None:

@@ -282,6 +282,8 @@ async def append(
     except redis.ResponseError as refused:
         if "LEASELOST" in str(refused):
             raise LeaseLost from None
+        if str(refused).startswith("OOM"):
+            raise redis.ConnectionError("Redis is full") from None
         raise
     for entry, id, what in zip(entries, ids, written):
         tails.setdefault(entry.shell, Tail()).add(id.decode(), ENTRY_BYTES + len(what))
