@@ -152,7 +152,8 @@ class LabConsumer(AsyncWebsocketConsumer):
                     await self._tell_state()
             hurry = self.sandbox and self.worker == "starting"
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.look.wait(), 0.1 if hurry else 1.0)
+                async with asyncio.timeout(0.1 if hurry else 1.0):
+                    await self.look.wait()
 
     def _read_state(self) -> dict[str, Any]:
         state = lab_state(self.user, worker="up")
@@ -219,7 +220,8 @@ class LabConsumer(AsyncWebsocketConsumer):
         """Tell the worker that this page looks, and how far it has drawn: what came meanwhile goes in one message."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.view_due.wait(), PRESENT_SECONDS)
+                async with asyncio.timeout(PRESENT_SECONDS):
+                    await self.view_due.wait()
             self.view_due.clear()
             if self.replay:
                 await self._tell_view(self.replay.acks)

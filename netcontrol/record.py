@@ -74,7 +74,8 @@ class CommandRecord:
     async def settle(self) -> None:
         """Wait a moment for what is still to be written."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.changes.join(), SETTLE_SECONDS)
+            async with asyncio.timeout(SETTLE_SECONDS):  # not wait_for: until Python 3.12 it can swallow a cancellation
+                await self.changes.join()
 
     def _queue(self, change: Callable[[], Any]) -> None:
         try:

@@ -262,6 +262,9 @@ class Shell:
             return
         if self.state != "running" or self.input:
             return
+        if not self.wants_reading or self._unread():  # the mark may be in what is not read yet
+            self.idle_looks, self.spoke_at = 0, now
+            return
         replaced = self._replaced()
         waits = self._foreground() and (replaced or not self._canonical()) and now - self.spoke_at > 0.3
         if self.run and not self.running and not replaced:  # typed, and neither executed nor refused: an open quote, most likely
@@ -282,6 +285,9 @@ class Shell:
     @property
     def watched(self) -> bool:
         return self.state == "running" or self.run is not None
+
+    def _unread(self) -> bool:
+        return bool(select.select([self.fd], [], [], 0)[0])
 
     def _foreground(self) -> bool:
         try:

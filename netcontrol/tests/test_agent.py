@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from netcontrol.agent.protocol import WINDOW
 from netcontrol.dial import dial, execute, open_socket
 from netcontrol.tests.agent_fixtures import Talk, agent  # noqa: F401
 
@@ -366,3 +367,15 @@ def test_only_a_socket_is_opened(agent, tmp_path):  # noqa: F811
     (tmp_path / "linked").symlink_to(agent.dock)
     with pytest.raises(OSError):
         open_socket(tmp_path / "linked")
+
+
+async def test_a_prompt_that_is_not_read_yet_is_no_end(talk):
+    """Back-pressure holds the terminal while bash is at its prompt already: the end is in what is unread, and is not guessed."""
+    await talk.open()
+    talk.link.send("view", acks={"main": len(talk.printed())})
+    talk.send("run", shell="main", block="b", text=f"head -c {WINDOW + 2000} /dev/zero | tr '\\0' x; (exit 7)")
+    await talk.get("command.started")
+    with pytest.raises(TimeoutError):
+        await talk.get("command.finished", seconds=3)  # six looks: long enough for a guess
+    talk.link.send("view", acks={"main": len(talk.printed())})
+    assert (await talk.get("command.finished"))["exit_code"] == 7

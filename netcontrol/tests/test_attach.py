@@ -17,7 +17,8 @@ FLOODED = b"".join(b"%d\r\n" % n for n in range(1, LINES + 1)) + b"over\r\n"
 
 async def flooded(page: Page) -> None:
     """The page has every byte of the flood, once. (That none came twice or out of place, `Page` asserts of every frame.)"""
-    await page.get("command.finished", seconds=30)
+    finished = await page.get("command.finished", seconds=30)
+    assert finished["exit_code"] == 0
     drawn = page.drawn["main"]
     flood = drawn[drawn.index(b"\r1\r\n2\r\n") + 1 :]
     wrong = next((n for n, (is_, should) in enumerate(zip(flood, FLOODED)) if is_ != should), len(flood))
