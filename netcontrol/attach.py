@@ -49,7 +49,7 @@ def loop() -> asyncio.AbstractEventLoop:
 def stop_all(**_: Any) -> None:
     """This worker is to end: let go of every sandbox, or it would wait for them."""
     if _loop:
-        _loop.call_soon_threadsafe(lambda: [task.cancel() for task in _carrying])
+        asyncio.run_coroutine_threadsafe(stream.cancel(list(_carrying)), _loop)
 
 
 def carry(sandbox_id: str) -> None:

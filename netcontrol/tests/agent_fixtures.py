@@ -221,12 +221,8 @@ class Carrying:
 
     async def kill(self) -> None:
         assert self.task
-        self.task.cancel()
-        done, _ = await asyncio.wait([self.task], timeout=PATIENCE)
-        if not done:
-            for task in asyncio.all_tasks():
-                task.print_stack()
-        assert done
+        async with asyncio.timeout(PATIENCE):
+            await stream.cancel([self.task])
 
 
 class Page:
