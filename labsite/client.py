@@ -129,8 +129,8 @@ class Guest:
                 if event["state"] == "claimed":
                     self.sandbox = uuid.UUID(event["sandbox"])
                     return event
-                if event["state"] == "failed":
-                    raise LabError("failed", event["why"] or "The lab did not start.", "Try again.")
+                if event["state"] in ("failed", "ended"):
+                    raise LabError(event["state"], event["why"] or "The lab did not start.", "Try again.")
                 say(event)
         raise TimeoutError
 

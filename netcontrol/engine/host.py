@@ -6,6 +6,7 @@ socket appears. The student is root inside: nothing in a dock may be trusted aft
 import json
 import os
 import shutil
+import signal
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -269,10 +270,11 @@ class Engine:
     def discard(self, container: str) -> None:
         """Remove a container, whatever its student did to stay. Raises EngineError when it is still there after some tries.
 
-        On cgroup v1 a host has its own freezer folder, and frozen processes do not die: they are thawed first.
+        On cgroup v1 a host has its own freezer folder, and frozen processes do not die: they are thawed first. And when
+        somebody killed the container's shim, its processes run on, although the engine says it exited.
         """
         for _ in range(5):
-            thaw(container)
+            kill(container)
             try:
                 self.api.remove_container(container, force=True, v=True)
             except NotFound:
@@ -282,14 +284,19 @@ class Engine:
         raise EngineError("remove", f"The host {container[:12]} cannot be removed.", "The reaper tries again; see var/log/engine.log.")
 
 
-def thaw(container: str, cgroups: Path = Path("/sys/fs/cgroup")) -> None:
-    """Thaw all that is frozen below a container's cgroup, the innermost first."""
+def kill(container: str, cgroups: Path = Path("/sys/fs/cgroup")) -> None:
+    """Thaw and kill all that is in a container's cgroup or below it."""
     if (cgroups / "cgroup.controllers").exists():
         state, running, names = "cgroup.freeze", "0", [f"*.slice/docker-{container}.scope", f"docker/{container}"]
     else:
         state, running, names = "freezer.state", "THAWED", [f"freezer/**/{container}"]
     for folder in (found for name in names for found in cgroups.glob(name)):
-        for file in sorted(folder.rglob(state), key=lambda path: len(path.parts), reverse=True):
+        for procs in folder.rglob("cgroup.procs"):
+            with suppress(OSError):
+                for pid in procs.read_text().split():
+                    with suppress(ProcessLookupError):
+                        os.kill(int(pid), signal.SIGKILL)
+        for file in sorted(folder.rglob(state), key=lambda path: len(path.parts), reverse=True):  # the innermost first
             with suppress(OSError):
                 file.write_text(running)
 

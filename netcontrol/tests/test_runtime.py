@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from netcontrol.engine.daemon import Daemon
-from netcontrol.engine.host import thaw
+from netcontrol.engine.host import kill
 
 ENGINE = Path(__file__).parents[1] / "engine"
 
@@ -94,7 +94,7 @@ def test_every_unit_says_whose_it_is(unit):
     [("freezer/docker/abc", "freezer.state", "FROZEN", "THAWED"), ("system.slice/docker-abc.scope", "cgroup.freeze", "1", "0")],
     ids=["v1", "v2"],
 )
-def test_a_frozen_host_is_thawed_to_its_last_group(tmp_path, tree, file, frozen, running):
+def test_a_frozen_host_is_thawed_and_killed_to_its_last_group(tmp_path, tree, file, frozen, running):
     for folder in ("", "evil", "evil/deeper"):
         (tmp_path / tree / folder).mkdir(parents=True, exist_ok=True)
         (tmp_path / tree / folder / file).write_text(frozen)
@@ -103,6 +103,9 @@ def test_a_frozen_host_is_thawed_to_its_last_group(tmp_path, tree, file, frozen,
     other = tmp_path / tree.replace("abc", "other")
     other.mkdir(parents=True)
     (other / file).write_text(frozen)
-    thaw("abc", tmp_path)
+    frozen_process = subprocess.Popen(["sleep", "60"])
+    (tmp_path / tree / "evil/deeper/cgroup.procs").write_text(f"{frozen_process.pid}\n")
+    kill("abc", tmp_path)
+    assert frozen_process.wait(timeout=5) == -9
     assert [(tmp_path / tree / folder / file).read_text() for folder in ("", "evil", "evil/deeper")] == [running] * 3
     assert (other / file).read_text() == frozen

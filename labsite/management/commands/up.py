@@ -16,7 +16,7 @@ from django.core.management.base import BaseCommand, CommandError, SystemCheckEr
 
 from labsite import processes, setup
 from labsite.steps import step
-from netcontrol import stream
+from netcontrol import stream, tasks
 from netcontrol.engine import this_engine
 from netcontrol.errors import LabError
 from netcontrol.models import Sandbox
@@ -68,7 +68,8 @@ class Command(BaseCommand):
         if new_image:
             retire_pool()
         with step("worker, beat, web") as this:
-            this.did(not was_running)
+            if this.did(not was_running):
+                tasks.reconcile()  # what an earlier life left ready may have died with it
             processes.start("worker", "attach", "beat", "web")
             processes.until(web_answers, 20, "web")
         if built and was_running:
