@@ -47,8 +47,8 @@ class Command(BaseCommand):
         sys.exit(code)
 
     def waits(self, state):
-        if state["state"] == "waiting":
-            self.stderr.write(f"All {state.get('capacity')} places are in use; you are number {state.get('place')} in line.")
+        if state["state"] == "waiting" and state["in_use"] >= state["capacity"]:
+            self.stderr.write(f"All {state['capacity']} places are in use; you are number {state['place']} in line.")
 
     def run(self, guest: Guest, shell: str, text: str, as_json: bool) -> int:
         guest.prompt(shell)
