@@ -30,7 +30,6 @@ class Machine:
     apparmor: bool
     memory_mib: int
     mapped_root: int  # the machine's uid of the root of every host
-    mapped_ids: int = 65536
 
     def capacity(self, host_mib: int, reserve_mib: int = 2048) -> int:
         """How many one-host sandboxes fit into memory at their limits, at least one."""
