@@ -7,7 +7,7 @@ import sys
 
 import django
 
-NAMES = ("start", "command")
+NAMES = ("start", "command", "echo", "flood", "fanout")
 
 
 def main() -> int:

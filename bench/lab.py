@@ -7,8 +7,10 @@ from pathlib import Path
 
 from django.conf import settings
 
+from labsite import processes
 from labsite.client import Guest
 from lessons.loader import catalogue
+from netcontrol.engine import this_engine
 
 BASE = Path(__file__).resolve().parent.parent
 URL = f"http://127.0.0.1:{settings.PORT}"
@@ -21,9 +23,9 @@ def lab(*argv: str, seconds: float = 1500, **env: str) -> str:
     return done.stdout
 
 
-def start(pool: int) -> None:
+def start(pool: int, **env: str) -> None:
     lab("down")
-    lab("up", "--detach", PATCHBAY_POOL=str(pool))
+    lab("up", "--detach", PATCHBAY_POOL=str(pool), **env)
 
 
 def settle(ready: int, seconds: float = 60) -> None:
@@ -36,6 +38,22 @@ def settle(ready: int, seconds: float = 60) -> None:
             return
         time.sleep(0.2)
     raise TimeoutError(f"the pool did not settle at {ready}: {now}")
+
+
+def peak_memory(host: str) -> dict[str, float]:
+    """MiB that each process of the lab has needed at most since it began, by program; and the agent of this host."""
+    peaks: dict[str, float] = {}
+    for program in ("web", "attach", "worker", "beat", "redis"):
+        peaks[program] = _peak(processes.ask("getProcessInfo", program)["pid"])
+    for pid in this_engine().api.top(host)["Processes"]:
+        if "agent/__main__.py" in pid[-1]:
+            peaks["the agent"] = _peak(int(pid[1]))
+    return peaks
+
+
+def _peak(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def guest() -> Guest:

@@ -5,7 +5,9 @@ keystroke comes in `_read_input` and goes to its host (hostlink.py); what the ho
 appends it to the log; commands are recorded besides (record.py). Must not know: browsers, lessons, Docker.
 """
 import asyncio
+import contextlib
 import logging
+import sys
 import threading
 import time
 import uuid
@@ -28,7 +30,8 @@ log = logging.getLogger(__name__)
 NOBODY_SECONDS = 120.0  # without a viewer
 CHECK_SECONDS = 3.0  # is it still claimed?
 REDIS_PATIENCE = 60.0
-TRIM_SECONDS = 0.05
+TRIM_SECONDS = 1.0
+TRIM_INPUTS = 64  # or as soon as so many were taken
 
 _loop: asyncio.AbstractEventLoop | None = None
 _loop_lock = threading.Lock()
@@ -40,6 +43,7 @@ def loop() -> asyncio.AbstractEventLoop:
     global _loop
     with _loop_lock:
         if _loop is None:
+            sys.setswitchinterval(0.0005)  # the threads of Celery and of the database must not keep a keystroke waiting for 5 ms
             _loop = uvloop.new_event_loop()
             threading.Thread(target=_loop.run_forever, name="attach", daemon=True).start()
             worker_shutting_down.connect(stop_all, weak=False)
@@ -98,20 +102,20 @@ class Carrier:
         self.hosts: dict[str, HostLink] = {}
         self.viewers = Viewers()
         self.read_to, self.kept_from = "0-0", "0-1"  # ids of the input
-        self.taken = asyncio.Event()  # input was, by an agent or by us
+        self.untrimmed, self.much = 0, asyncio.Event()  # input that was read since the last trim; and that it is much
 
     async def run(self) -> None:
         host_names = await in_thread(self._look_up)
         if not host_names or not await stream.take_lease(self.redis, self.id, self.token):
             return
         self.carried = True
-        own = stream.connect()
+        line = stream.Line()
         rows = asyncio.create_task(self.record.write())  # ends after the others, to write what they leave
         tasks: list[asyncio.Task] = []
         try:
             epoch = await self.outbox.load()
-            self.hosts = {name: HostLink(name, self.uuid, epoch, self.outbox, self.record, self.taken) for name in host_names}
-            jobs = [self._renew(), self._check(), self._read_input(own), self._trim(), self.outbox.write(), *(host.keep() for host in self.hosts.values())]
+            self.hosts = {name: HostLink(name, self.uuid, epoch, self.outbox, self.record) for name in host_names}
+            jobs = [self._renew(), self._check(), self._read_input(line), self._trim(), self.outbox.write(), *(host.keep() for host in self.hosts.values())]
             tasks = [asyncio.create_task(job) for job in jobs]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
@@ -123,8 +127,9 @@ class Carrier:
             await stream.cancel(tasks)
             await self.record.settle()
             rows.cancel()
+            await line.close()
+            await self.outbox.line.close()
             try:
-                await own.aclose()
                 await stream.release_lease(self.redis, self.id, self.token)
             except stream.Unreachable:
                 pass
@@ -165,10 +170,11 @@ class Carrier:
 
     # What the pages send
 
-    async def _read_input(self, own) -> None:
+    async def _read_input(self, line: stream.Line) -> None:
         while True:
-            for id, m in await stream.read_input(own, self.id, self.read_to):
+            for id, m in await stream.read_input(line, self.id, self.read_to):
                 self.read_to = id
+                self.untrimmed += 1
                 if m["type"] == "view":
                     self.viewers.hear(m["viewer"], m["acks"], m["gone"])
                     self._tell_acks()
@@ -176,7 +182,8 @@ class Carrier:
                     refused = self._give(id, m)
                     if refused:
                         self.outbox.event(m["shell"], "error", code=refused, block=m.get("block", ""))
-            self.taken.set()
+            if self.untrimmed >= TRIM_INPUTS:
+                self.much.set()
 
     def _give(self, id: str, m: dict[str, Any]) -> str:
         """To the host that has this shell, or is to have it. Returns "", or why not."""
@@ -203,13 +210,14 @@ class Carrier:
                 host.view(acks)
 
     async def _trim(self) -> None:
-        """Input that every agent has taken need not be kept. At most every 50 ms: it is not urgent."""
+        """Input that every agent has taken need not be kept. Not with every key: it costs as much as the key."""
         while True:
-            await self.taken.wait()
-            self.taken.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TRIM_SECONDS):
+                    await self.much.wait()
+            self.much.clear()
             waiting = [host.held[0][0] for host in self.hosts.values() if host.held]
             keep_from = min(waiting, key=number) if waiting else stream.following(self.read_to)
             if number(keep_from) > number(self.kept_from):
-                self.kept_from = keep_from
+                self.kept_from, self.untrimmed = keep_from, 0
                 await stream.trim_input(self.redis, self.id, keep_from)
-            await asyncio.sleep(TRIM_SECONDS)

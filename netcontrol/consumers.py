@@ -11,6 +11,7 @@ import secrets
 import time
 from typing import Any
 
+from channels.consumer import get_handler_name
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.layers import get_channel_layer
@@ -28,7 +29,9 @@ log = logging.getLogger(__name__)
 
 MAX_BAD = 8  # messages that break the protocol before the connection is closed
 OUTPUT = b"\x01"
-STATE_SECONDS = 3.0  # without a notice
+STATE_SECONDS = 3.0  # without a notice, while none can come
+QUIET_SECONDS = 15.0  # the same while they can, and the lab is there
+LOOK_SECONDS = 5.0  # that a page's first words may wait for the first state
 PRESENT_SECONDS = 5.0
 STARTING_SECONDS = 10.0  # that a first worker may take before it counts as down
 ACTIVE_SECONDS = 20.0
@@ -37,6 +40,10 @@ ACTIVE_SECONDS = 20.0
 class LabConsumer(AsyncWebsocketConsumer):
     channel_layer_alias = "none: `_listen` holds it itself, and survives when it is away"
 
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """As Channels' own, which first goes to a thread to look after the database's connections: a keystroke waits for none."""
+        await getattr(self, get_handler_name(message))(message)
+
     # Who are you
 
     async def connect(self) -> None:
@@ -44,6 +51,7 @@ class LabConsumer(AsyncWebsocketConsumer):
         self.tasks: list[asyncio.Task] = []
         self.user = self.scope["user"]
         self.viewer = secrets.token_hex(6)
+        self.line = stream.Line()  # what this page says, in its order
         self.since: dict[str, int] | None = None  # what the page had drawn when it came; None before `hello`
         self.state: dict[str, Any] = {}
         self.said: dict[str, Any] = {}  # the state as the page knows it
@@ -51,8 +59,8 @@ class LabConsumer(AsyncWebsocketConsumer):
         self.replay: Replay | None = None  # of the sandbox that this page follows
         self.reader: asyncio.Task | None = None
         self.worker, self.was_up, self.sandbox_at = "starting", False, 0.0
-        self.look, self.view_due = asyncio.Event(), asyncio.Event()
-        self.bad, self.active_at = 0, 0.0
+        self.look, self.looked, self.view_due = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.bad, self.active_at, self.listening = 0, 0.0, False
         if not self.user.is_authenticated:
             await self.close(4401)
 
@@ -63,6 +71,7 @@ class LabConsumer(AsyncWebsocketConsumer):
     async def disconnect(self, code: int) -> None:
         await stream.cancel(task for task in (*self.tasks, self.reader) if task)
         await self._tell_view({}, gone=True)
+        await self.line.close()
 
     async def tell(self, what: dict[str, Any] | bytes) -> None:
         """A message, or output."""
@@ -106,9 +115,12 @@ class LabConsumer(AsyncWebsocketConsumer):
 
     async def _forward(self, m: dict[str, Any]) -> None:
         """To the worker that carries the sandbox, and by it to the agent."""
+        if not self.looked.is_set():  # it said hello a moment ago
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self.looked.wait()
         if self.sandbox is None:
             raise BadMessage("no_sandbox")
-        await stream.send_input(stream.client(), self.sandbox, m)
+        await stream.send_input(self.line, self.sandbox, m)
         if time.monotonic() - self.active_at > ACTIVE_SECONDS:
             self.tasks = [*(task for task in self.tasks if not task.done()), asyncio.create_task(self._active())]  # behind the keys: the database may be slow
 
@@ -137,16 +149,18 @@ class LabConsumer(AsyncWebsocketConsumer):
         read_at = 0.0
         while True:
             try:
-                if self.look.is_set() or time.monotonic() - read_at > STATE_SECONDS:
+                if self.look.is_set() or time.monotonic() - read_at > (QUIET_SECONDS if self.listening and self.sandbox else STATE_SECONDS):
                     self.look.clear()
                     self.state = await database_sync_to_async(self._read_state)()
                     read_at = time.monotonic()
                     await self._follow(self.state["sandbox"] if self.state["state"] == "claimed" else None)
+                    self.looked.set()
                 if self.sandbox:
                     await self._see_to_worker(self.sandbox)
                 await self._tell_state()
             except (*stream.Unreachable, DatabaseError) as down:
                 log.warning("a page waits: %s", down)
+                await self.line.close()  # it would notice with the next key only, and lose it
                 if self.sandbox and self.state:
                     self.worker = "down"
                     await self._tell_state()
@@ -201,6 +215,7 @@ class LabConsumer(AsyncWebsocketConsumer):
             try:
                 channel = await layer.new_channel()
                 await layer.group_add(stream.group(self.user.pk), channel)
+                self.listening = True
                 self.look.set()
                 while True:
                     await layer.receive(channel)
@@ -209,6 +224,7 @@ class LabConsumer(AsyncWebsocketConsumer):
                 log.info("no notices for a page: %s", down)
                 await asyncio.sleep(1)
             finally:
+                self.listening = False
                 if channel:
                     with contextlib.suppress(Exception):
                         async with asyncio.timeout(1):  # without Redis it would wait for it
@@ -229,7 +245,7 @@ class LabConsumer(AsyncWebsocketConsumer):
     async def _tell_view(self, acks: dict[str, int], gone: bool = False) -> None:
         if self.sandbox:
             with contextlib.suppress(stream.TooMuchInput, *stream.Unreachable):
-                await stream.send_input(stream.client(), self.sandbox, {"type": "view", "viewer": self.viewer, "acks": acks, "gone": gone})
+                await stream.send_input(self.line, self.sandbox, {"type": "view", "viewer": self.viewer, "acks": acks, "gone": gone})
 
 
 def start_attach(sandbox: str, machine: str) -> None:

@@ -23,10 +23,9 @@ MAX_HELD = 256  # messages for a host that does not answer
 
 
 class HostLink:
-    def __init__(self, name: str, sandbox: uuid.UUID, epoch: str, outbox: Outbox, record: CommandRecord, took: asyncio.Event):
+    def __init__(self, name: str, sandbox: uuid.UUID, epoch: str, outbox: Outbox, record: CommandRecord):
         self.name, self.sandbox, self.epoch = name, sandbox, epoch
         self.outbox, self.record = outbox, record
-        self.took = took  # set when the agent took input
         self.link: Link | None = None  # once the agent said `welcome`
         self.boot = ""
         self.held: deque[tuple[str, dict[str, Any]]] = deque()  # (id, input) that the agent has not taken yet, oldest first
@@ -58,7 +57,6 @@ class HostLink:
     def _taken(self, id: str) -> None:
         while self.held and number(self.held[0][0]) <= number(id):
             self.held.popleft()
-        self.took.set()
 
     # The line
 

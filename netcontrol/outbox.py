@@ -33,7 +33,7 @@ class Place:
 
 class Outbox:
     def __init__(self, r: redis.asyncio.Redis, sandbox: str, token: str):
-        self.redis, self.sandbox, self.token = r, sandbox, token
+        self.redis, self.line, self.sandbox, self.token = r, stream.Line(), sandbox, token
         self.places: dict[str, Place] = {}
         self.moved: set[str] = set()  # shells whose place is to be written
         self.tails: dict[str, Tail] = {}
@@ -84,6 +84,6 @@ class Outbox:
                 entries, moved, size = self.pending, self.moved, self.pending_bytes
                 self.pending, self.moved = [], set()
                 places = {shell: json.dumps(vars(self.places[shell])) for shell in moved}
-                await stream.append(self.redis, self.sandbox, self.token, entries, places, self.tails)
+                await stream.append(self.line, self.sandbox, self.token, entries, places, self.tails)
                 self.pending_bytes -= size
                 self.room.set()

@@ -4,7 +4,6 @@ A page has drawn each shell up to an offset, and heard each event by its number:
 happens to Redis and to who writes the log. Must not know: the WebSocket, workers, agents.
 """
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -43,24 +42,23 @@ class Replay:
         """Until cancelled."""
         replayed = False
         while True:
-            own = stream.connect()
+            line, r = stream.Line(), stream.client()
             try:
-                end = await stream.log_end(own, self.sandbox)  # of what belongs to no shell, only what comes now is news
-                shells = await stream.known_shells(own, self.sandbox)
+                end = await stream.log_end(r, self.sandbox)  # of what belongs to no shell, only what comes now is news
+                shells = await stream.known_shells(r, self.sandbox)
                 after = {"": end or "0-0", **{shell: "0-0" for shell in {*shells, *self.drawn}}}
                 if not replayed:
                     await self._tell_commands(owner)
-                while entries := await stream.read_log(own, self.sandbox, after, block_ms=None):
+                while entries := await stream.read_log(line, self.sandbox, after, wait=False):
                     await self._relay(entries, after, replay=True)
                 replayed = True
                 while True:
-                    await self._relay(await stream.read_log(own, self.sandbox, after), after)
+                    await self._relay(await stream.read_log(line, self.sandbox, after), after)
             except (*stream.Unreachable, DatabaseError) as down:
                 log.info("a page waits for its shells: %s", down)
                 await asyncio.sleep(0.3)
             finally:
-                with contextlib.suppress(Exception):
-                    await own.aclose()
+                await line.close()
 
     async def _tell_commands(self, owner) -> None:
         fields = ("id", "shell", "host", "block", "text", "started_at", "exit_code", "duration_ms")

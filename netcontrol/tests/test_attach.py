@@ -125,6 +125,7 @@ async def test_it_ends_with_the_sandbox(lab, asked):  # noqa: F811
     page = await Page.open(alice)
     await page.shell()
     await db(sandbox.end)("Its time was up.")
+    await stream.anotify(alice.pk)
     await until(lambda: asked.carriers[0].task.done(), 8)
     assert not await stream.lease_alive(stream.client(), str(sandbox.pk))
     state = await page.get("sandbox.state", state="ended")

@@ -1,5 +1,4 @@
 """What a hostile agent may not do to the worker: one HostLink, told things that no agent of ours says."""
-import asyncio
 import uuid
 
 import pytest
@@ -35,7 +34,7 @@ class NoRecord:
 @pytest.fixture
 def host():
     outbox = Outbox(None, "sandbox", "token")
-    return HostLink("lab", uuid.uuid4(), "epoch", outbox, NoRecord(), asyncio.Event())
+    return HostLink("lab", uuid.uuid4(), "epoch", outbox, NoRecord())
 
 
 def welcome(*shells: str) -> tuple[str, dict]:

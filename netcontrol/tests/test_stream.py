@@ -11,6 +11,13 @@ pytestmark = pytest.mark.usefixtures("private_redis")
 BOX = "5d4f0c3e-0000-4000-8000-000000000001"
 
 
+@pytest.fixture
+async def line():
+    line = stream.Line()
+    yield line
+    await line.close()
+
+
 async def test_one_holds_the_lease():
     r = stream.client()
     mine, theirs = stream.new_token(), stream.new_token()
@@ -32,72 +39,72 @@ async def test_a_starting_worker_voids_its_own_machines_leases(settings):
     assert not await stream.lease_alive(r, BOX) and await stream.lease_alive(r, "other")
 
 
-async def test_who_lost_the_lease_writes_nothing():
+async def test_who_lost_the_lease_writes_nothing(line):
     r, token = stream.client(), stream.new_token()
     with pytest.raises(LeaseLost):
-        await stream.append(r, BOX, token, [Entry("main", 0, b"x")], {"main": "{}"}, {})
+        await stream.append(line, BOX, token, [Entry("main", 0, b"x")], {"main": "{}"}, {})
     assert await stream.known_shells(r, BOX) == set()
-    assert await stream.read_log(r, BOX, {"main": "0-0"}, block_ms=None) == []
+    assert await stream.read_log(line, BOX, {"main": "0-0"}, wait=False) == []
 
 
-async def test_log_and_position():
+async def test_log_and_position(line):
     r, token = stream.client(), stream.new_token()
     await stream.take_lease(r, BOX, token)
     entries = [Entry("main", 0, b"a\x00\xff"), Entry("main", message={"type": "x"}), Entry("", message={"type": "y"}), Entry("other", 5, b"b")]
-    await stream.append(r, BOX, token, entries, {"main": '{"offset": 3}'}, {})
+    await stream.append(line, BOX, token, entries, {"main": '{"offset": 3}'}, {})
     epoch, places = await stream.positions(r, BOX)
     assert await stream.known_shells(r, BOX) == {"main"}
     assert places == {"main": {"offset": 3}} and epoch == (await stream.positions(r, BOX))[0]
     after = {"": "0-0", "main": "0-0", "other": "0-0"}
-    found = await stream.read_log(r, BOX, after, block_ms=None)
+    found = await stream.read_log(line, BOX, after, wait=False)
     assert [(e.shell, e.offset, e.data, e.message) for e in found if e.shell == "main"] == [("main", 0, b"a\x00\xff", None), ("main", 0, b"", {"type": "x"})]
-    assert len(found) == 4 and await stream.read_log(r, BOX, after, block_ms=None) == []
+    assert len(found) == 4 and await stream.read_log(line, BOX, after, wait=False) == []
 
 
-async def test_each_shells_log_is_cut_for_itself():
+async def test_each_shells_log_is_cut_for_itself(line):
     r, token, tails = stream.client(), stream.new_token(), {}
     await stream.take_lease(r, BOX, token)
-    await stream.append(r, BOX, token, [Entry("quiet", 0, b"prompt")], {}, tails)
+    await stream.append(line, BOX, token, [Entry("quiet", 0, b"prompt")], {}, tails)
     chunk = b"x" * 65536
     for n in range(80):
-        await stream.append(r, BOX, token, [Entry("loud", n * 65536, chunk)], {}, tails)
+        await stream.append(line, BOX, token, [Entry("loud", n * 65536, chunk)], {}, tails)
     after = {"quiet": "0-0", "loud": "0-0"}
-    found = await stream.read_log(r, BOX, after, block_ms=None)
+    found = await stream.read_log(line, BOX, after, wait=False)
     kept = sum(len(e.data) for e in found if e.shell == "loud")
     assert stream.LOG_BYTES - 65536 <= kept <= 2 * stream.LOG_BYTES
     assert [e.data for e in found if e.shell == "quiet"] == [b"prompt"]
     assert found[-1].offset + 65536 == 80 * 65536
 
 
-async def test_an_old_log_is_cut_once_as_much_was_written_again():
+async def test_an_old_log_is_cut_once_as_much_was_written_again(line):
     r, token, tails = stream.client(), stream.new_token(), {}
     await stream.take_lease(r, BOX, token)
     for n in range(12):
-        await stream.append(r, BOX, token, [Entry("main", n * 65536, b"x" * 65536)], {"main": "{}"}, tails)
+        await stream.append(line, BOX, token, [Entry("main", n * 65536, b"x" * 65536)], {"main": "{}"}, tails)
     tails = await stream.old_tails(r, BOX, ["main"])
     for n in range(12, 40):
-        await stream.append(r, BOX, token, [Entry("main", n * 65536, b"x" * 65536)], {}, tails)
-    found = await stream.read_log(r, BOX, {"main": "0-0"}, block_ms=None)
+        await stream.append(line, BOX, token, [Entry("main", n * 65536, b"x" * 65536)], {}, tails)
+    found = await stream.read_log(line, BOX, {"main": "0-0"}, wait=False)
     assert stream.LOG_BYTES - 65536 <= sum(len(e.data) for e in found) <= 2 * stream.LOG_BYTES
 
 
-async def test_input_is_kept_until_it_is_taken():
+async def test_input_is_kept_until_it_is_taken(line):
     r = stream.client()
     for n in range(3):
-        await stream.send_input(r, BOX, {"n": n})
-    got = await stream.read_input(r, BOX, "0-0")
+        await stream.send_input(line, BOX, {"n": n})
+    got = await stream.read_input(line, BOX, "0-0")
     assert [m["n"] for _, m in got] == [0, 1, 2]
     await stream.trim_input(r, BOX, got[1][0])
-    assert [m["n"] for _, m in await stream.read_input(r, BOX, "0-0")] == [1, 2]
+    assert [m["n"] for _, m in await stream.read_input(line, BOX, "0-0")] == [1, 2]
     await stream.trim_input(r, BOX, stream.following(got[1][0]))
-    assert [m["n"] for _, m in await stream.read_input(r, BOX, "0-0")] == [2]
+    assert [m["n"] for _, m in await stream.read_input(line, BOX, "0-0")] == [2]
 
 
-async def test_input_is_bounded():
+async def test_input_is_bounded(line):
     r = stream.client()
     with pytest.raises(TooMuchInput):
         for n in range(stream.MAX_INPUTS + 1):
-            await stream.send_input(r, BOX, {"n": n})
+            await stream.send_input(line, BOX, {"n": n})
     assert await stream.input_waits(r, BOX) == stream.MAX_INPUTS
 
 
@@ -107,11 +114,11 @@ async def test_one_of_many_asks():
     assert await asyncio.to_thread(stream.worker_now, BOX) == "starting"
 
 
-async def test_forget():
+async def test_forget(line):
     r, token = stream.client(), stream.new_token()
     await stream.take_lease(r, BOX, token)
-    await stream.append(r, BOX, token, [Entry("main", 0, b"x"), Entry("", message={})], {"main": "{}"}, {})
-    await stream.send_input(r, BOX, {})
+    await stream.append(line, BOX, token, [Entry("main", 0, b"x"), Entry("", message={})], {"main": "{}"}, {})
+    await stream.send_input(line, BOX, {})
     await asyncio.to_thread(stream.forget, BOX)
     assert await r.keys("*") == [stream._key("lease", BOX).encode()]
 
