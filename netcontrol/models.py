@@ -141,6 +141,8 @@ class Waiting(models.Model):
 class Command(models.Model):
     """One command line that ran, or runs, in a shell of a host: typed, or started by a Run button (`block`)."""
 
+    OUTPUT = ("output_head", "output_tail")  # long: to be deferred by who does not show them
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     sandbox = models.ForeignKey(Sandbox, on_delete=models.CASCADE, related_name="commands")
     host = models.CharField(max_length=32)
@@ -150,6 +152,10 @@ class Command(models.Model):
     started_at = models.DateTimeField()
     exit_code = models.IntegerField(null=True, blank=True)
     duration_ms = models.FloatField(null=True, blank=True)
+    output_head = models.TextField(blank=True, default="", help_text="what it printed, as readable text: all of it, or its beginning")
+    output_tail = models.TextField(blank=True, default="", help_text="its end, when something between is left out")
+    output_bytes = models.BigIntegerField(default=0, help_text="that it printed, kept or not")
+    output_left_out = models.BigIntegerField(default=0, help_text="bytes of these that are not kept; all of them: there was no room")
 
     class Meta:
-        indexes = [models.Index(fields=["sandbox", "started_at"])]
+        indexes = [models.Index(fields=["sandbox", "started_at"]), models.Index(fields=["started_at"])]
