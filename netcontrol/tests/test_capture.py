@@ -126,9 +126,9 @@ def test_hostile_output_takes_time_in_proportion(piece):
         data = before * size + piece * (size // len(piece))
         best = 1e9
         for _ in range(5):
-            began = time.perf_counter()
+            began = time.thread_time()
             text, _ = read(data, cut=True)
-            best = min(best, time.perf_counter() - began)
+            best = min(best, time.thread_time() - began)
         assert len(text) <= 5 * len(data)
         return best
 
