@@ -41,7 +41,7 @@ def celery(app_configs, **kwargs):
 def numbers(app_configs, **kwargs):
     wrong = [
         (name, least)
-        for name, least in (("SANDBOX_MINUTES", 1), ("SANDBOX_IDLE_MINUTES", 1), ("SANDBOX_LONGEST_MINUTES", settings.SANDBOX_MINUTES), ("HOST_MEMORY_MIB", 256), ("HOST_PIDS", 128), ("POOL_SIZE", 0), ("CAPACITY", 0))
+        for name, least in (("SANDBOX_MINUTES", 1), ("SANDBOX_IDLE_MINUTES", 1), ("SANDBOX_LONGEST_MINUTES", settings.SANDBOX_MINUTES), ("HISTORY_DAYS", 1), ("HOST_MEMORY_MIB", 256), ("HOST_PIDS", 128), ("POOL_SIZE", 0), ("CAPACITY", 0))
         if getattr(settings, name) < least
     ]
     return [Error(f"{name} is {getattr(settings, name)}.", hint=f"It must be at least {least}; see labsite/settings.py for its variable.", id="patchbay.E005") for name, least in wrong]

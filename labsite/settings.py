@@ -42,6 +42,7 @@ SANDBOX_MINUTES: int = env.int("PATCHBAY_MINUTES", 60)
 SANDBOX_WARN_MINUTES: int = env.int("PATCHBAY_WARN_MINUTES", 10)
 SANDBOX_IDLE_MINUTES: int = env.int("PATCHBAY_IDLE_MINUTES", 30)  # no key, no scroll, no page
 SANDBOX_LONGEST_MINUTES: int = env.int("PATCHBAY_LONGEST_MINUTES", 240)  # extensions end here
+HISTORY_DAYS: int = env.int("PATCHBAY_HISTORY_DAYS", 365)  # commands and ended sandboxes are kept for so long
 HOST_MEMORY_MIB: int = env.int("PATCHBAY_HOST_MEMORY_MIB", 768)
 HOST_PIDS: int = env.int("PATCHBAY_HOST_PIDS", 1024)
 HOST_CPUS: float = env.float("PATCHBAY_HOST_CPUS", 1.0)  # after boot
@@ -81,6 +82,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(RUN / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "keep-pool": {"task": "netcontrol.tasks.keep_pool", "schedule": schedule(5), "options": {"expires": 5}},
     "reap": {"task": "netcontrol.tasks.reap", "schedule": schedule(10), "options": {"expires": 10}},
+    "forget": {"task": "netcontrol.tasks.forget_old", "schedule": schedule(24 * 3600), "options": {"expires": 3600}},
     "reconcile": {"task": "netcontrol.tasks.reconcile", "schedule": schedule(60), "options": {"expires": 60}},
 }
 

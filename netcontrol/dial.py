@@ -150,8 +150,8 @@ SCHEMA: dict[str, dict[str, Any]] = {
     "shell.opened": {"shell": _name, "offset": OFFSET, "end": OFFSET, "pid": PID, "seq": SEQ},
     "shell.closed": {"shell": _name, "exit_code": CODE, "seq": SEQ},
     "shell.gap": {"shell": _name, "from": OFFSET, "to": OFFSET},
-    "command.started": {"shell": _name, "id": SEQ, "block": _text(64), "text": _text(MAX_TEXT), "started_at": _number(2**33), "seq": SEQ},
-    "command.finished": {"shell": _name, "id": SEQ, "block": _text(64), "exit_code": CODE, "duration_ms": _number(2**40), "seq": SEQ},
+    "command.started": {"shell": _name, "id": SEQ, "block": _text(64), "text": _text(MAX_TEXT), "started_at": _number(2**33), "offset": OFFSET, "seq": SEQ},
+    "command.finished": {"shell": _name, "id": SEQ, "block": _text(64), "exit_code": CODE, "duration_ms": _number(2**40), "offset": OFFSET, "seq": SEQ},
     "error": {"code": lambda v: v in ERRORS, "shell": _name, "block": _text(64)},
     "execute.done": {
         "request": _text(64), "exit_code": CODE, "timed_out": FLAG, "truncated": FLAG, "duration_ms": _number(2**40), "out": _text(2**19), "err": _text(2**19)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from netcontrol.agent.protocol import MAX_CHUNK, BadFrame
+from netcontrol.capture import Printed
 from netcontrol.dial import Link, dial, dock_path
 from netcontrol.outbox import MAX_PLACES, Outbox, Place
 from netcontrol.record import CommandRecord
@@ -62,6 +63,12 @@ class HostLink:
 
     async def keep(self) -> None:
         """Dial, talk, and dial again. Raises LeaseLost when the agent was taken over."""
+        try:
+            await self._keep()
+        finally:
+            self._record_so_far()
+
+    async def _keep(self) -> None:
         pause = REDIAL_SECONDS
         while True:
             try:
@@ -128,6 +135,8 @@ class HostLink:
         gone = []
         for name, place in mine.items():
             if place.boot != self.boot:
+                if capture := self.outbox.end(name):
+                    self.record.printed(capture.id, capture.printed())
                 if place.open:
                     gone.append(name)
                     if name not in alive:
@@ -159,6 +168,15 @@ class HostLink:
         if skip > 0:
             offset, data = offset + skip, data[skip:]
         self.outbox.output(shell, offset, data)
+        capture = self.outbox.captures.get(shell)
+        if capture and capture.add(offset, data):
+            self.record.printed(capture.id, capture.printed())  # once, as soon as the beginning is whole: the log forgets it
+
+    def _record_so_far(self) -> None:
+        """Nobody may carry this host again: its lab is over, most likely."""
+        for shell in self._places():
+            if capture := self.outbox.captures.get(shell):
+                self.record.printed(capture.id, capture.printed())
 
     def _event(self, m: dict[str, Any]) -> None:
         shell = m["shell"]
@@ -188,9 +206,11 @@ class HostLink:
                 at = datetime.fromtimestamp(m["started_at"], UTC)
                 m.update(id=self._command_id(m, place), host=self.name, started_at=at.isoformat())
                 self.record.started(m, at)
+                self.outbox.begin(shell, m["id"], m.pop("offset"))
             case "command.finished":
                 m["id"] = self._command_id(m, place)
-                self.record.finished(m)
+                end, capture = m.pop("offset"), self.outbox.end(shell, m["id"])
+                self.record.finished(m, capture.printed(end) if capture else Printed())
         self.outbox.add(Entry(shell, message=m))
 
     def _command_id(self, m: dict[str, Any], place: Place) -> str:

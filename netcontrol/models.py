@@ -10,7 +10,18 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from netcontrol import plain
 from netcontrol.errors import LabError
+
+BATCH = 500  # rows deleted at once: SQLite's one writer is not held up for long
+
+
+def delete_in_batches(rows: models.QuerySet) -> int:
+    deleted = 0
+    while batch := list(rows.order_by().values_list("pk", flat=True)[:BATCH]):
+        rows.model._default_manager.filter(pk__in=batch).delete()
+        deleted += len(batch)
+    return deleted
 
 
 class Machine(models.Model):
@@ -103,6 +114,12 @@ class Sandbox(models.Model):
         type(self).objects.filter(pk=self.pk, state=self.State.CLAIMED).update(ends_at=until, active_at=timezone.now())
         self.ends_at = until
 
+    @classmethod
+    def forget_old(cls) -> int:
+        """Delete the rows of sandboxes that ended HISTORY_DAYS ago, of which no machine holds anything."""
+        before = timezone.now() - timedelta(days=settings.HISTORY_DAYS)
+        return delete_in_batches(cls.objects.filter(ended_at__lt=before).exclude(gone_at=None).exclude(state__in=cls.LIVE))
+
     def end(self, why: str, state: str = State.ENDED) -> bool:
         """Say that it is over. The reaper removes what it holds. False when somebody else ended it first."""
         return bool(
@@ -141,6 +158,10 @@ class Waiting(models.Model):
 class Command(models.Model):
     """One command line that ran, or runs, in a shell of a host: typed, or started by a Run button (`block`)."""
 
+    OUTPUT = ("output_head", "output_tail")  # long: to be deferred by who does not show them
+    STOPPED = 130  # Ctrl-C: no error
+    NO_FAILURE = (0, STOPPED)
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     sandbox = models.ForeignKey(Sandbox, on_delete=models.CASCADE, related_name="commands")
     host = models.CharField(max_length=32)
@@ -150,6 +171,43 @@ class Command(models.Model):
     started_at = models.DateTimeField()
     exit_code = models.IntegerField(null=True, blank=True)
     duration_ms = models.FloatField(null=True, blank=True)
+    output_head = models.TextField(blank=True, default="", help_text="what it printed, as readable text: all of it, or its beginning")
+    output_tail = models.TextField(blank=True, default="", help_text="its end, when something between is left out")
+    output_bytes = models.BigIntegerField(default=0, help_text="that it printed, kept or not")
+    output_left_out = models.BigIntegerField(default=0, help_text="bytes of these that are not kept; all of them: there was no room")
 
     class Meta:
-        indexes = [models.Index(fields=["sandbox", "started_at"])]
+        indexes = [models.Index(fields=["sandbox", "started_at"]), models.Index(fields=["started_at"])]
+
+    @classmethod
+    def forget_old(cls) -> int:
+        """Delete what began HISTORY_DAYS ago."""
+        return delete_in_batches(cls.objects.filter(started_at__lt=timezone.now() - timedelta(days=settings.HISTORY_DAYS)))
+
+    @property
+    def shown(self) -> str:
+        """Its text, with nothing in it that a terminal or a page would obey."""
+        return plain.shown(self.text)
+
+    @property
+    def where(self) -> str:
+        return self.host if self.shell == self.host else f"{self.host} · {self.shell}"
+
+    @property
+    def running(self) -> bool:
+        return self.duration_ms is None and self.sandbox.state == Sandbox.State.CLAIMED
+
+    @property
+    def failed(self) -> bool:
+        return self.exit_code is not None and self.exit_code not in self.NO_FAILURE
+
+    @property
+    def outcome(self) -> str:
+        if self.exit_code == self.STOPPED:
+            return "stopped"
+        return f"exit {self.exit_code}" if self.exit_code is not None else "running" if self.running else "no exit code"
+
+    @property
+    def output_refused(self) -> bool:
+        """It printed, but its sandbox had printed too much before."""
+        return 0 < self.output_bytes == self.output_left_out

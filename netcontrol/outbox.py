@@ -1,7 +1,8 @@
 """What the agents of one sandbox said, until Redis has taken it; and each shell's place, which is how far its log goes.
 
 Everything that has gathered is appended in one step, and the places with it: so a carrier that follows a killed one knows just
-what is missing. Must not know: agents, viewers, the database.
+what is missing; the beginning and end of what a running command printed are read from the log again. Must not know: agents, viewers,
+the database.
 """
 import asyncio
 import json
@@ -12,6 +13,7 @@ import redis.asyncio
 
 from netcontrol import stream
 from netcontrol.agent.protocol import MAX_CHUNK
+from netcontrol.capture import Capture
 from netcontrol.stream import Entry, Tail
 
 MAX_PENDING = 2 * 1024 * 1024  # output that Redis has not taken; then the agents are not read
@@ -29,6 +31,8 @@ class Place:
     seq: int = 0  # events
     pid: int = 0
     open: bool = False
+    command: str = ""  # the row of the one that runs
+    began: int = 0  # where its output begins
 
 
 class Outbox:
@@ -37,6 +41,7 @@ class Outbox:
         self.places: dict[str, Place] = {}
         self.moved: set[str] = set()  # shells whose place is to be written
         self.tails: dict[str, Tail] = {}
+        self.captures: dict[str, Capture] = {}  # of shells in which a command runs
         self.pending: list[Entry] = []
         self.pending_bytes = 0
         self.work, self.room = asyncio.Event(), asyncio.Event()
@@ -46,7 +51,37 @@ class Outbox:
         epoch, places = await stream.positions(self.redis, self.sandbox)
         self.places = {shell: Place(**place) for shell, place in places.items()}
         self.tails = await stream.old_tails(self.redis, self.sandbox, places)
+        for shell, place in self.places.items():
+            if place.command:
+                self.captures[shell] = await self._recapture(shell, place)
         return epoch
+
+    async def _recapture(self, shell: str, place: Place) -> Capture:
+        """What the running command has printed so far, as far as the log goes back."""
+        capture, after = Capture(place.command, place.began), {shell: "0-0"}
+        while entries := await stream.read_log(self.redis, self.sandbox, after, block_ms=None):
+            for entry in entries:
+                m = entry.message
+                if m is None:
+                    capture.add(entry.offset, entry.data)
+                elif m["type"] == "command.started" and m["id"] == place.command:  # before it, another agent may have counted
+                    capture = Capture(place.command, place.began)
+        capture.told = False  # the one who heard that the head is full may not have lived to write it
+        return capture
+
+    def begin(self, shell: str, command: str, offset: int) -> None:
+        """A command begins to print here. It stands in the place, so it is known when its first output is."""
+        place = self.places[shell]
+        place.command, place.began = command, offset
+        self.captures[shell] = Capture(command, offset)
+
+    def end(self, shell: str, command: str = "") -> Capture | None:
+        """The command of this shell has printed what it prints. None when it is not the one that ran, as far as is known."""
+        place = self.places[shell]
+        if command and command != place.command:
+            return None
+        place.command, place.began = "", 0
+        return self.captures.pop(shell, None)
 
     def output(self, shell: str, offset: int, data: bytes) -> None:
         """What follows on this shell's place. Joined to what is still to be written: a program's many writes are one entry."""

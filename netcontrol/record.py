@@ -1,6 +1,7 @@
 """The rows of the commands that ran, written behind the bytes: a shell never waits for the database.
 
-When the database is slow or away, a row is missing at worst. Must not know: agents, Redis.
+When the database is slow or away, a row or its output is missing at worst. What a command printed is made readable here, in the
+database's thread: it is work that a keystroke must not wait for. Must not know: agents, Redis.
 """
 import asyncio
 import contextlib
@@ -13,15 +14,20 @@ from functools import partial
 from typing import Any
 
 from django.db import close_old_connections
+from django.db.models import F, Sum
 from django.utils import timezone
 
+from netcontrol.capture import HEAD, Printed
 from netcontrol.models import Command, Sandbox
+from netcontrol.plain import read
 
 log = logging.getLogger(__name__)
 
 MAX_COMMANDS = 10_000  # rows of one sandbox; a host may be hostile
 MAX_TEXT = 4096  # characters of a command that are kept
 MAX_WAITING = 5000  # changes that the database has not taken
+MAX_OUTPUT = 16 * 1024 * 1024  # bytes of output of one sandbox; then rows are kept without
+MAX_OUTPUT_WAITING = 8 * 1024 * 1024  # bytes of output that the database has not taken
 TRIES = 3
 SETTLE_SECONDS = 2.0
 
@@ -47,17 +53,24 @@ class CommandRecord:
     def __init__(self, sandbox: uuid.UUID, ended: Callable[[dict[str, Any]], None]):
         self.sandbox, self.ended = sandbox, ended
         self.room_for = MAX_COMMANDS
-        self.changes: asyncio.Queue[Callable[[], Any]] = asyncio.Queue(MAX_WAITING)
+        self.output_room: int | None = None  # bytes; None: the database was not asked yet
+        self.changes: asyncio.Queue[tuple[Callable[[], Any], int]] = asyncio.Queue(MAX_WAITING)  # and the bytes of output in it
+        self.output_waiting = 0
 
     def started(self, m: dict[str, Any], at: datetime) -> None:
         if self.room_for <= 0:
             return
         self.room_for -= 1
-        fields = {"host": m["host"], "shell": m["shell"], "block": m["block"], "text": m["text"][:MAX_TEXT].replace("\0", ""), "started_at": at}
+        text = m["text"][:MAX_TEXT].replace("\0", "").encode("utf-8", "replace").decode()  # half a surrogate is no text for a database
+        fields = {"host": m["host"], "shell": m["shell"], "block": m["block"], "text": text, "started_at": at}
         self._queue(partial(self._start, m["id"], fields))
 
-    def finished(self, m: dict[str, Any]) -> None:
-        self._queue(partial(self._finish, m["id"], m["exit_code"], m["duration_ms"]))
+    def printed(self, id: str, printed: Printed) -> None:
+        """What a command that still runs has printed so far."""
+        self._queue_output(partial(self._print, id), printed)
+
+    def finished(self, m: dict[str, Any], printed: Printed) -> None:
+        self._queue_output(partial(self._finish, m["id"], m["exit_code"], m["duration_ms"]), printed)
 
     def lost(self, host: str, shells: list[str]) -> None:
         """These shells are gone, and with them what ran: nobody can know how it ended."""
@@ -65,10 +78,11 @@ class CommandRecord:
 
     async def write(self) -> None:
         while True:
-            change = await self.changes.get()
+            change, size = await self.changes.get()
             try:
                 await self._try(change)
             finally:
+                self.output_waiting -= size
                 self.changes.task_done()
 
     async def settle(self) -> None:
@@ -77,11 +91,17 @@ class CommandRecord:
             async with asyncio.timeout(SETTLE_SECONDS):  # not wait_for: until Python 3.12 it can swallow a cancellation
                 await self.changes.join()
 
-    def _queue(self, change: Callable[[], Any]) -> None:
+    def _queue(self, change: Callable[[], Any], size: int = 0) -> None:
         try:
-            self.changes.put_nowait(change)
+            self.changes.put_nowait((change, size))
+            self.output_waiting += size
         except asyncio.QueueFull:
             log.warning("%s: a command is not recorded, the database is behind", self.sandbox)
+
+    def _queue_output(self, change: Callable[[Printed], Any], printed: Printed) -> None:
+        if self.output_waiting + printed.kept > MAX_OUTPUT_WAITING:
+            printed = Printed(total=printed.total)
+        self._queue(partial(change, printed), printed.kept)
 
     async def _try(self, change: Callable[[], Any]) -> None:
         for attempt in range(TRIES):
@@ -98,13 +118,50 @@ class CommandRecord:
     def _start(self, id: str, fields: dict[str, Any]) -> None:
         Command.objects.get_or_create(pk=id, defaults={"sandbox_id": self.sandbox, **fields})
 
-    def _finish(self, id: str, exit_code: int | None, duration_ms: float) -> None:
-        Command.objects.filter(pk=id, sandbox=self.sandbox).update(exit_code=exit_code, duration_ms=duration_ms)
+    def _print(self, id: str, printed: Printed) -> None:
+        if output := self._output(id, printed):
+            Command.objects.filter(pk=id, sandbox=self.sandbox).update(**output)
+
+    def _finish(self, id: str, exit_code: int | None, duration_ms: float, printed: Printed) -> None:
+        output = self._output(id, printed)
+        Command.objects.filter(pk=id, sandbox=self.sandbox).update(exit_code=exit_code, duration_ms=duration_ms, **output)
         Sandbox.objects.filter(pk=self.sandbox, state=Sandbox.State.CLAIMED).update(active_at=timezone.now())
+
+    def _output(self, id: str, printed: Printed) -> dict[str, Any]:
+        """The fields of the row that this changes: none when the row has as much already.
+
+        A beginning that is in the row stays there when `printed` has lost it: to a log that was cut, or to a Redis that forgot.
+        """
+        row = Command.objects.filter(pk=id, sandbox=self.sandbox).defer("text", "output_tail").first()
+        if row is None or (printed.total, -printed.left_out) <= (row.output_bytes, -row.output_left_out):
+            return {}
+        if not self._take_room(printed.kept):
+            printed = Printed(total=printed.total)
+        head, tail, left_out = "", "", printed.left_out
+        if not left_out:
+            head, _ = read(printed.head + printed.tail)
+        elif printed.head_is_whole or not row.output_head:
+            head, drawing = read(printed.head)
+            tail, _ = read(printed.tail, cut=True, drawing=drawing)
+        else:
+            head = row.output_head
+            tail, _ = read(printed.tail, cut=True)
+            there = min(HEAD, row.output_bytes - row.output_left_out) if row.output_left_out else row.output_bytes
+            left_out = max(0, printed.total - there - len(printed.tail))
+        return {"output_head": head, "output_tail": tail, "output_bytes": printed.total, "output_left_out": left_out}
+
+    def _take_room(self, size: int) -> bool:
+        if self.output_room is None:
+            kept = Command.objects.filter(sandbox=self.sandbox).aggregate(all=Sum(F("output_bytes") - F("output_left_out")))["all"]
+            self.output_room = MAX_OUTPUT - (kept or 0)
+        if size > self.output_room:
+            return False
+        self.output_room -= size
+        return True
 
     def _lose(self, host: str, shells: list[str]) -> list[dict[str, Any]]:
         ended = []
-        for command in Command.objects.filter(sandbox=self.sandbox, host=host, shell__in=shells, duration_ms=None):
+        for command in Command.objects.filter(sandbox=self.sandbox, host=host, shell__in=shells, duration_ms=None).defer(*Command.OUTPUT):
             took = max(0.0, (timezone.now() - command.started_at).total_seconds() * 1000)
             Command.objects.filter(pk=command.pk, duration_ms=None).update(duration_ms=took)
             ended.append({

@@ -1,4 +1,4 @@
-"""What Celery runs on a machine: boot, attach, remove, keep the pool, reap, reconcile. Thin: the rules are in pool.py and
+"""What Celery runs on a machine: boot, attach, remove, keep the pool, reap, reconcile, forget. Thin: the rules are in pool.py and
 models.py, the work is in engine/ and attach.py. Must not know lessons.
 
 `attach` runs in the threads pool of the queue attach@<machine>, everything else in the prefork pool of `control`.
@@ -17,7 +17,7 @@ from requests.exceptions import RequestException
 from netcontrol import pool, stream
 from netcontrol.engine import this_engine
 from netcontrol.errors import LabError
-from netcontrol.models import Host, Machine, Sandbox, Waiting
+from netcontrol.models import Command, Host, Machine, Sandbox, Waiting
 
 log = logging.getLogger(__name__)
 ENGINE_FAULTS = (LabError, DockerException, RequestException)  # said once in the log; the next beat tries again
@@ -169,6 +169,14 @@ def reconcile() -> None:
         log.error("the engine does not answer: %s", broken)
 
 
+@shared_task
+def forget_old() -> None:
+    """History is kept for HISTORY_DAYS."""
+    commands, sandboxes = Command.forget_old(), Sandbox.forget_old()
+    if commands or sandboxes:
+        log.info("forgot %d commands and %d sandboxes", commands, sandboxes)
+
+
 @worker_ready.connect
 def begin(sender, **_) -> None:
     """A worker starts: the leases of its predecessor are void; boots that its predecessor began will never end."""
@@ -180,3 +188,4 @@ def begin(sender, **_) -> None:
     reconcile.delay()
     reap.delay()
     keep_pool.delay()
+    forget_old.delay()  # a lab that is switched off at night has no daily run

@@ -8,4 +8,7 @@ urlpatterns = [
     path("end", views.end, name="end"),
     path("state", views.state, name="state"),
     path("health", views.health, name="health"),
+    path("history", views.history, name="history"),
+    path("history.txt", views.transcript, name="transcript"),
+    path("history/<uuid:pk>", views.command, name="command"),
 ]

@@ -1,16 +1,23 @@
-"""The few HTTP requests about a lab itself: reset, end, state, health. Thin: models.py and pool.py decide.
+"""The few HTTP requests about a lab itself: reset, end, state, health, history. Thin: models.py, pool.py and history.py decide.
 
 Must not know lessons, nor Docker: the worker does the work.
 """
+import uuid
+
 from django.conf import settings
+from django.core.paginator import Paginator
 from django.db import DatabaseError, connection
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
+from django.shortcuts import render
+from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from netcontrol import pool, stream, tasks
+from netcontrol import transcript as transcripts
 from netcontrol.errors import LabError
+from netcontrol.history import MAX_QUERY, PAGE, Lab, Row, Search, by_lab, commands
 from netcontrol.models import Sandbox, Waiting
 from netcontrol.state import lab_state
 
@@ -68,3 +75,54 @@ def health(request: HttpRequest) -> JsonResponse:
         database = False
     redis = stream.alive()
     return JsonResponse({"web": True, "database": database, "redis": redis, "lab": settings.LAB_ID}, status=200 if database and redis else 503)
+
+
+def _search(request: HttpRequest) -> Search:
+    lab = request.GET.get("lab", "")
+    try:
+        wanted = uuid.UUID(lab) if lab else None
+    except ValueError:
+        raise LabError("no_lab", "You have had no such lab.", "Your labs are on the page of your history.", status=404) from None
+    return Search(request.GET.get("q", "").replace("\0", "").strip()[:MAX_QUERY], bool(request.GET.get("failed")), wanted)
+
+
+@require_safe
+@never_cache
+def history(request: HttpRequest) -> HttpResponse:
+    search = _search(request)
+    page = None
+    if request.user.is_authenticated:
+        page = Paginator(commands(request.user, search).order_by("-started_at", "-pk"), PAGE).get_page(request.GET.get("page"))
+    context = {
+        "search": search,
+        "page": page,
+        "labs": by_lab([Row(command, search.text) for command in page]) if page else [],
+        "days": settings.HISTORY_DAYS,
+        "now": timezone.now(),
+    }
+    return render(request, "netcontrol/history.html", context)
+
+
+@require_safe
+@never_cache
+def command(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """One command alone, with all that is kept of its output."""
+    found = commands(request.user).filter(pk=pk).first() if request.user.is_authenticated else None
+    if found is None:
+        raise LabError("no_command", "There is no such command in your history.", "See the ones there are at /lab/history.", status=404)
+    return render(request, "netcontrol/command.html", {"row": Row(found, whole=True), "lab": Lab(found.sandbox), "now": timezone.now()})
+
+
+@require_safe
+@never_cache
+def transcript(request: HttpRequest) -> StreamingHttpResponse:
+    search = _search(request)
+    if not request.user.is_authenticated:
+        raise LabError("no_history", "This browser has no history yet.", "Start a lesson: what you run in its lab is kept.", status=404)
+    lab = Sandbox.objects.filter(pk=search.lab, owner=request.user).first() if search.lab else None
+    if search.lab and lab is None:
+        raise LabError("no_lab", "You have had no such lab.", "Your labs are on the page of your history.", status=404)
+    of = f"lab-{timezone.localtime(Lab(lab).began):%Y-%m-%d-%H%M}" if lab else f"history-{timezone.localdate()}"
+    answer = StreamingHttpResponse(transcripts.transcript(commands(request.user, search), search), content_type="text/plain; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="patchbay-{of}.txt"'
+    return answer

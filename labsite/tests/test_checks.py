@@ -12,6 +12,7 @@ from labsite import checks
         (checks.redis, "REDIS_URL", "http://redis", "E003", "REDIS_URL begins with http"),
         (checks.celery, "CELERY_TASK_ALWAYS_EAGER", True, "E004", "eager"),
         (checks.numbers, "SANDBOX_MINUTES", 0, "E005", "SANDBOX_MINUTES is 0"),
+        (checks.numbers, "HISTORY_DAYS", 0, "E005", "HISTORY_DAYS is 0"),
         (checks.numbers, "HOST_MEMORY_MIB", 10, "E005", "HOST_MEMORY_MIB is 10"),
         (checks.wires, "WIRES", "not a network", "E006", "is not a network"),
         (checks.wires, "WIRES", "172.20.0.0/16", "E007", "outside Docker's own"),

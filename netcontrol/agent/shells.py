@@ -172,13 +172,13 @@ class Shell:
         self.ended = None
         self.running = {"id": self.commands, "began": at}
         block = self.run.block if self.run else ""
-        self.tell("command.started", id=self.commands, block=block, text=text, started_at=at)
+        self.tell("command.started", id=self.commands, block=block, text=text, started_at=at, offset=self.ring.end)
 
     def _finish(self, code: int | None, at: float) -> None:
         if self.running:
             block = self.run.block if self.run else ""
             took = round(max(0.0, at - self.running["began"]) * 1000, 3)
-            self.tell("command.finished", id=self.running["id"], block=block, exit_code=code, duration_ms=took)
+            self.tell("command.finished", id=self.running["id"], block=block, exit_code=code, duration_ms=took, offset=self.ring.end)
         self.running, self.ended = None, None
 
     def start_run(self, block: str, text: str) -> str:

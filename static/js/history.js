@@ -1,0 +1,21 @@
+// The history reads, searches and downloads without this; it adds Copy. Must not know what the rows say.
+import "../css/history.css";
+import { toClipboard } from "./words.js";
+
+const said = document.querySelector("[data-said]");
+for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const word = button.firstChild;
+  try {
+    await toClipboard(button.closest(".cmd").querySelector("[data-text]").textContent);
+    word.data = "Copied";
+  } catch {
+    word.data = "Not copied";
+  }
+  said.textContent = word.data;
+  button.classList.add("done");
+  setTimeout(() => { word.data = "Copy"; said.textContent = ""; button.classList.remove("done"); }, 1500);
+});
