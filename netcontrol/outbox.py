@@ -59,7 +59,7 @@ class Outbox:
     async def _recapture(self, shell: str, place: Place) -> Capture:
         """What the running command has printed so far, as far as the log goes back."""
         capture, after = Capture(place.command, place.began), {shell: "0-0"}
-        while entries := await stream.read_log(self.redis, self.sandbox, after, block_ms=None):
+        while entries := await stream.read_log(self.line, self.sandbox, after, wait=False):
             for entry in entries:
                 m = entry.message
                 if m is None:
