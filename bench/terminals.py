@@ -19,7 +19,9 @@ from django.conf import settings
 from websockets.typing import Origin
 
 from bench.lab import BASE, URL
+from labsite import processes
 from labsite.client import Guest
+from netcontrol.errors import LabError
 
 KEPT = 8192  # of what came, to look for a word in
 ACK_EVERY = 64 * 1024  # as the page does
@@ -127,10 +129,16 @@ def peer_server() -> Iterator[int]:
     env = {**os.environ, "DOCKER_HOST": f"unix://{settings.ENGINE_SOCKET}"}
     server = subprocess.Popen([sys.executable, "-m", "bench.terminado_server", str(port)], cwd=BASE, env=env)
     try:
+        processes.wait(lambda: listens(port), 20, LabError("peer", "terminado did not start.", "See what it said above."))
         yield port
     finally:
         server.terminate()
         server.wait(10)
+
+
+def listens(port: int) -> bool:
+    with sockets.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextlib.asynccontextmanager

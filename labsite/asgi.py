@@ -1,6 +1,5 @@
 """What uvicorn serves: pages over HTTP, and the lab's one WebSocket."""
 import os
-import sys
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "labsite.settings")
 
@@ -13,10 +12,10 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
 
 from labsite.origin import SameOrigin
+from netcontrol.latency import prefer_latency
 from netcontrol.routing import websocket_urlpatterns
-
-sys.setswitchinterval(0.0005)  # a thread that asks the database must not keep a keystroke waiting for 5 ms, as Python would let it
 
 application = ProtocolTypeRouter(
     {"http": http, "websocket": AllowedHostsOriginValidator(SameOrigin(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))))}
 )
+prefer_latency()

@@ -7,7 +7,6 @@ appends it to the log; commands are recorded besides (record.py). Must not know:
 import asyncio
 import contextlib
 import logging
-import sys
 import threading
 import time
 import uuid
@@ -19,6 +18,7 @@ from celery.signals import worker_shutting_down
 
 from netcontrol import stream
 from netcontrol.hostlink import HostLink
+from netcontrol.latency import prefer_latency
 from netcontrol.models import Sandbox
 from netcontrol.outbox import MAX_PLACES, Outbox, Place
 from netcontrol.record import CommandRecord, in_thread
@@ -43,7 +43,7 @@ def loop() -> asyncio.AbstractEventLoop:
     global _loop
     with _loop_lock:
         if _loop is None:
-            sys.setswitchinterval(0.0005)  # the threads of Celery and of the database must not keep a keystroke waiting for 5 ms
+            prefer_latency()
             _loop = uvloop.new_event_loop()
             threading.Thread(target=_loop.run_forever, name="attach", daemon=True).start()
             worker_shutting_down.connect(stop_all, weak=False)

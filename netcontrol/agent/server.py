@@ -20,6 +20,7 @@ MAX_UNSENT = 256 * 1024  # frames that a worker did not take yet; then output wa
 MAX_CONNECTIONS = 8
 LONELY = 30.0  # seconds without a worker after which viewers no longer hold back a program
 LOOK = 0.5
+RECEIVE = 16 * 1024  # a buffer that malloc need not ask the kernel for
 
 
 class Connection:
@@ -150,7 +151,7 @@ class Server:
 
     def _receive(self, connection: Connection) -> None:
         try:
-            data = connection.sock.recv(256 * 1024)
+            data = connection.sock.recv(RECEIVE)
         except BlockingIOError:
             return
         except OSError:
