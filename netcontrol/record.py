@@ -1,7 +1,7 @@
 """The rows of the commands that ran, written behind the bytes: a shell never waits for the database.
 
 When the database is slow or away, a row or its output is missing at worst. What a command printed is made readable here, in the
-database's thread: it is work that a keystroke must not wait for. Must not know: agents, Redis.
+database's thread: it is work that a keystroke must not wait for. Must not know: agents, how Redis keeps the log.
 """
 import asyncio
 import contextlib
@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from netcontrol.capture import HEAD, Printed
 from netcontrol.models import Command, Sandbox
+from netcontrol.outbox import Lately
 from netcontrol.plain import read
 
 log = logging.getLogger(__name__)
@@ -61,9 +62,7 @@ class CommandRecord:
         if self.room_for <= 0:
             return
         self.room_for -= 1
-        text = m["text"][:MAX_TEXT].replace("\0", "").encode("utf-8", "replace").decode()  # half a surrogate is no text for a database
-        fields = {"host": m["host"], "shell": m["shell"], "block": m["block"], "text": text, "started_at": at}
-        self._queue(partial(self._start, m["id"], fields))
+        self._queue(partial(self._start, m, at))
 
     def printed(self, id: str, printed: Printed) -> None:
         """What a command that still runs has printed so far."""
@@ -75,6 +74,10 @@ class CommandRecord:
     def lost(self, host: str, shells: list[str]) -> None:
         """These shells are gone, and with them what ran: nobody can know how it ended."""
         self._queue(partial(self._lose, host, shells))
+
+    def recover(self, found: list[Lately]) -> None:
+        """Commands of the log, which may have rows or not."""
+        self._queue(partial(self._recover, found), sum(command.printed.kept for command in found))
 
     async def write(self) -> None:
         while True:
@@ -115,8 +118,18 @@ class CommandRecord:
 
     # In the thread
 
-    def _start(self, id: str, fields: dict[str, Any]) -> None:
-        Command.objects.get_or_create(pk=id, defaults={"sandbox_id": self.sandbox, **fields})
+    def _start(self, m: dict[str, Any], at: datetime) -> None:
+        text = m["text"][:MAX_TEXT].replace("\0", "").encode("utf-8", "replace").decode()  # half a surrogate is no text for a database
+        fields = {"host": m["host"], "shell": m["shell"], "block": m["block"], "text": text, "started_at": at}
+        Command.objects.get_or_create(pk=m["id"], defaults={"sandbox_id": self.sandbox, **fields})
+
+    def _recover(self, found: list[Lately]) -> None:
+        rows = {str(pk): took for pk, took in Command.objects.filter(pk__in=[c.id for c in found]).values_list("pk", "duration_ms")}
+        for command in found:
+            if command.started and command.id not in rows and self.room_for > 0:
+                self._start(command.started, datetime.fromisoformat(command.started["started_at"]))
+            if command.finished and rows.get(command.id) is None:
+                self._finish(command.id, command.finished["exit_code"], command.finished["duration_ms"], command.printed)
 
     def _print(self, id: str, printed: Printed) -> None:
         if output := self._output(id, printed):

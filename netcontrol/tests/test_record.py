@@ -91,6 +91,31 @@ async def test_attach_killed_while_it_prints(lab, asked, monkeypatch, lines):  #
     await page.close()
 
 
+async def test_attach_killed_between_the_log_and_the_database(lab, asked, monkeypatch):  # noqa: F811
+    """The page has heard of it, so the agent will not say it again; the rows are written by the next carrier, from the log."""
+    alice, _sandbox, _ = lab
+    page = await Page.open(alice)
+    await page.shell()
+    with monkeypatch.context() as away:
+        away.setattr(CommandRecord, "_queue", lambda *_: None)
+        ended = []
+        for n, command in enumerate((FLOOD, "echo short; (exit 3)", "true")):
+            await page.send("run", shell="main", block=str(n), text=command)
+            ended.append(await page.get("command.finished", seconds=30))
+        await page.send("run", shell="main", block="r", text="echo begins; read")
+        runs = await page.get("command.started", block="r")
+        await page.see(b"begins\r\n")
+        await asked.carriers[-1].kill()
+    await page.send("shell.input", shell="main", data="\r")
+    assert (await row_of(page)).output_head == "begins\n\n"
+    flood, short, true = [await until_row(event["id"]) for event in ended]
+    assert_whole(flood, FLOODED)
+    assert (short.output_head, short.exit_code, short.text) == ("short\n", 3, "echo short; (exit 3)")
+    assert (true.output_bytes, true.exit_code) == (0, 0)
+    assert runs["id"] not in {event["id"] for event in ended}
+    await page.close()
+
+
 async def test_more_than_the_log_keeps_and_a_redis_that_forgets(lab, private_redis):  # noqa: F811
     """The beginning is only in the row by then: neither Redis nor the agent has it."""
     alice, _sandbox, _ = lab
