@@ -141,7 +141,7 @@ def test_in_a_browser(page, scheme, size):  # noqa: F811
     rows = page.locator(".cmd")
     until(page, lambda: page.reload() and rows.count() == 2 and "exit 3" in rows.first.inner_text(), what="both rows")
     assert "exit 3" in rows.first.inner_text() and clicked in rows.last.inner_text()
-    rows.first.get_by_text("Output").click()
+    rows.first.locator(".out > summary").click()
     assert "typed\n1\n2\n" in rows.first.locator(".printed").inner_text() and "lines not shown here" in rows.first.inner_text()
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
