@@ -145,6 +145,8 @@ class CommandRecord:
 
         A beginning that is in the row stays there when `printed` has lost it: to a log that was cut, or to a Redis that forgot.
         """
+        if not printed.total:
+            return {}
         row = Command.objects.filter(pk=id, sandbox=self.sandbox).defer("text", "output_tail").first()
         if row is None or (printed.total, -printed.left_out) <= (row.output_bytes, -row.output_left_out):
             return {}
