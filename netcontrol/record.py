@@ -29,6 +29,7 @@ MAX_TEXT = 4096  # characters of a command that are kept
 MAX_WAITING = 5000  # changes that the database has not taken
 MAX_OUTPUT = 16 * 1024 * 1024  # bytes of output of one sandbox; then rows are kept without
 MAX_OUTPUT_WAITING = 8 * 1024 * 1024  # bytes of output that the database has not taken
+MAX_ROWLESS = 50
 TRIES = 3
 SETTLE_SECONDS = 2.0
 
@@ -57,6 +58,7 @@ class CommandRecord:
         self.output_room: int | None = None  # bytes; None: the database was not asked yet
         self.changes: asyncio.Queue[tuple[Callable[[], Any], int]] = asyncio.Queue(MAX_WAITING)  # and the bytes of output in it
         self.output_waiting = 0
+        self.rowless: dict[str, Callable[[], None]] = {}  # ends of commands whose rows a killed carrier left to `recover`, which may come later
 
     def started(self, m: dict[str, Any], at: datetime) -> None:
         if self.room_for <= 0:
@@ -130,6 +132,9 @@ class CommandRecord:
                 self._start(command.started, datetime.fromisoformat(command.started["started_at"]))
             if command.finished and rows.get(command.id) is None:
                 self._finish(command.id, command.finished["exit_code"], command.finished["duration_ms"], command.printed)
+        for command in found:
+            if end := self.rowless.pop(command.id, None):
+                end()
 
     def _print(self, id: str, printed: Printed) -> None:
         if output := self._output(id, printed):
@@ -137,7 +142,9 @@ class CommandRecord:
 
     def _finish(self, id: str, exit_code: int | None, duration_ms: float, printed: Printed) -> None:
         output = self._output(id, printed)
-        Command.objects.filter(pk=id, sandbox=self.sandbox).update(exit_code=exit_code, duration_ms=duration_ms, **output)
+        found = Command.objects.filter(pk=id, sandbox=self.sandbox).update(exit_code=exit_code, duration_ms=duration_ms, **output)
+        if not found and len(self.rowless) < MAX_ROWLESS:
+            self.rowless[id] = partial(self._finish, id, exit_code, duration_ms, printed)
         Sandbox.objects.filter(pk=self.sandbox, state=Sandbox.State.CLAIMED).update(active_at=timezone.now())
 
     def _output(self, id: str, printed: Printed) -> dict[str, Any]:

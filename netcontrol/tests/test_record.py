@@ -10,6 +10,7 @@ from netcontrol import record as record_module
 from netcontrol.capture import HEAD, TAIL, Printed
 from netcontrol.hostlink import HostLink
 from netcontrol.models import Command
+from netcontrol.outbox import Lately
 from netcontrol.record import MAX_OUTPUT, CommandRecord
 from netcontrol.tests.agent_fixtures import Page, db, docks, make_sandbox, private_redis, until  # noqa: F401
 from netcontrol.tests.test_consumers import asked, lab, until_row  # noqa: F401
@@ -290,3 +291,13 @@ async def test_hostile_text_is_a_row_all_the_same(written):
     await record.changes.join()
     row = await db(Command.objects.get)(pk=id)
     assert (row.text, row.output_head) == ("nul ? <b>", "\ufffd")
+
+
+async def test_an_end_that_comes_before_its_row_is_recovered(written):
+    record, _ = written
+    m = {"id": str(uuid.uuid4()), "host": "lab", "shell": "lab", "block": "", "text": "x", "started_at": datetime.now(UTC).isoformat(), "offset": 0}
+    finished(record, m["id"], Printed(b"out", b"", 3), 4)
+    record.recover([Lately(m)])
+    await record.changes.join()
+    row = await db(Command.objects.get)(pk=m["id"])
+    assert (row.output_head, row.exit_code, record.rowless) == ("out", 4, {})
