@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import NamedTuple
 from uuid import UUID
 
+from django.core.paginator import Page, Paginator
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -42,6 +43,14 @@ def commands(owner, search: Search = Search()) -> QuerySet[Command]:
     if search.failed:
         rows = rows.exclude(exit_code=None).exclude(exit_code__in=Command.NO_FAILURE)
     return rows
+
+
+def on_page(owner, search: Search, number: str | None) -> tuple[Page, list[Command]]:
+    """A page of what was found, newest first. Which rows these are is asked without the rows: sorting would carry every output along."""
+    order = commands(owner, search).order_by("-started_at", "-pk").values_list("pk", flat=True)
+    page = Paginator(order, PAGE).get_page(number)
+    rows = {row.pk: row for row in commands(owner).filter(pk__in=list(page))}
+    return page, [rows[pk] for pk in page if pk in rows]
 
 
 class Part(NamedTuple):

@@ -10,6 +10,7 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import Any
 
+from netcontrol import stream
 from netcontrol.agent.protocol import MAX_CHUNK, BadFrame
 from netcontrol.capture import Printed
 from netcontrol.dial import Link, dial, dock_path
@@ -63,10 +64,18 @@ class HostLink:
 
     async def keep(self) -> None:
         """Dial, talk, and dial again. Raises LeaseLost when the agent was taken over."""
+        recovery = asyncio.create_task(self._recover())
         try:
             await self._keep()
         finally:
+            await stream.cancel([recovery])
             self._record_so_far()
+
+    async def _recover(self) -> None:
+        """The carrier before this one may have been killed between the log and the database. Besides the shells, which do not wait for it."""
+        for shell in self._places():
+            if found := await self.outbox.lately(shell):
+                self.record.recover(found)
 
     async def _keep(self) -> None:
         pause = REDIAL_SECONDS
@@ -206,11 +215,11 @@ class HostLink:
                 at = datetime.fromtimestamp(m["started_at"], UTC)
                 m.update(id=self._command_id(m, place), host=self.name, started_at=at.isoformat())
                 self.record.started(m, at)
-                self.outbox.begin(shell, m["id"], m.pop("offset"))
+                self.outbox.begin(shell, m["id"], m["offset"])
             case "command.finished":
-                m["id"] = self._command_id(m, place)
-                end, capture = m.pop("offset"), self.outbox.end(shell, m["id"])
-                self.record.finished(m, capture.printed(end) if capture else Printed())
+                capture = self.outbox.end(shell, self._command_id(m, place))
+                m.update(id=self._command_id(m, place), offset=capture.begin if capture else m["offset"], end=m["offset"])
+                self.record.finished(m, capture.printed(m["end"]) if capture else Printed())
         self.outbox.add(Entry(shell, message=m))
 
     def _command_id(self, m: dict[str, Any], place: Place) -> str:

@@ -6,19 +6,34 @@ the database.
 """
 import asyncio
 import json
+from collections import deque
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis.asyncio
 
 from netcontrol import stream
 from netcontrol.agent.protocol import MAX_CHUNK
-from netcontrol.capture import Capture
+from netcontrol.capture import Capture, Printed
 from netcontrol.stream import Entry, Tail
 
 MAX_PENDING = 2 * 1024 * 1024  # output that Redis has not taken; then the agents are not read
 EVENT_BYTES = 256  # what an entry counts besides its data
+LATELY = 50  # commands of a shell that a killed carrier may not have written to the database
 MAX_PLACES = 32  # names of shells in a sandbox, closed ones included
+
+
+class Lately(NamedTuple):
+    """A command in the log: its events, if they are there, and what it printed."""
+
+    started: dict[str, Any] | None
+    finished: dict[str, Any] | None = None
+    printed: Printed = Printed()
+
+    @property
+    def id(self) -> str:
+        return (self.started or self.finished or {})["id"]
 
 
 @dataclass
@@ -56,18 +71,45 @@ class Outbox:
                 self.captures[shell] = await self._recapture(shell, place)
         return epoch
 
-    async def _recapture(self, shell: str, place: Place) -> Capture:
-        """What the running command has printed so far, as far as the log goes back."""
-        capture, after = Capture(place.command, place.began), {shell: "0-0"}
+    async def _log(self, shell: str) -> AsyncIterator[Entry]:
+        after = {shell: "0-0"}
         while entries := await stream.read_log(self.line, self.sandbox, after, wait=False):
             for entry in entries:
-                m = entry.message
-                if m is None:
-                    capture.add(entry.offset, entry.data)
-                elif m["type"] == "command.started" and m["id"] == place.command:  # before it, another agent may have counted
-                    capture = Capture(place.command, place.began)
+                yield entry
+
+    async def _recapture(self, shell: str, place: Place) -> Capture:
+        """What the running command has printed so far, as far as the log goes back."""
+        capture = Capture(place.command, place.began)
+        async for entry in self._log(shell):
+            m = entry.message
+            if m is None:
+                capture.add(entry.offset, entry.data)
+            elif m["type"] == "command.started" and m["id"] == place.command:  # before it, another agent may have counted
+                capture = Capture(place.command, place.began)
         capture.told = False  # the one who heard that the head is full may not have lived to write it
         return capture
+
+    async def lately(self, shell: str) -> list[Lately]:
+        """The newest commands of this shell as the log tells of them: a carrier that was killed may not have written their rows."""
+        found: deque[Lately] = deque(maxlen=LATELY)
+        capture: Capture | None = None
+        async for entry in self._log(shell):
+            m = entry.message
+            if m is None:
+                capture = capture or Capture("", entry.offset)  # of a command that began before the log does
+                capture.add(entry.offset, entry.data)
+            elif m["type"] == "command.started":
+                capture = Capture(m["id"], m["offset"])
+                found.append(Lately(m))
+            elif m["type"] == "command.finished" and "end" in m:
+                capture = capture or Capture("", m["end"])
+                printed = capture.printed(m["end"])
+                if found and found[-1].id == m["id"] == capture.id:
+                    found[-1] = Lately(found[-1].started, m, printed)
+                else:
+                    found.append(Lately(None, m, Printed(tail=printed.tail, total=m["end"] - m["offset"])))
+                capture = None
+        return list(found)
 
     def begin(self, shell: str, command: str, offset: int) -> None:
         """A command begins to print here. It stands in the place, so it is known when its first output is."""

@@ -1,7 +1,7 @@
 """The rows of the commands that ran, written behind the bytes: a shell never waits for the database.
 
 When the database is slow or away, a row or its output is missing at worst. What a command printed is made readable here, in the
-database's thread: it is work that a keystroke must not wait for. Must not know: agents, Redis.
+database's thread: it is work that a keystroke must not wait for. Must not know: agents, how Redis keeps the log.
 """
 import asyncio
 import contextlib
@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from netcontrol.capture import HEAD, Printed
 from netcontrol.models import Command, Sandbox
+from netcontrol.outbox import Lately
 from netcontrol.plain import read
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ MAX_TEXT = 4096  # characters of a command that are kept
 MAX_WAITING = 5000  # changes that the database has not taken
 MAX_OUTPUT = 16 * 1024 * 1024  # bytes of output of one sandbox; then rows are kept without
 MAX_OUTPUT_WAITING = 8 * 1024 * 1024  # bytes of output that the database has not taken
+MAX_ROWLESS = 50
 TRIES = 3
 SETTLE_SECONDS = 2.0
 
@@ -56,14 +58,13 @@ class CommandRecord:
         self.output_room: int | None = None  # bytes; None: the database was not asked yet
         self.changes: asyncio.Queue[tuple[Callable[[], Any], int]] = asyncio.Queue(MAX_WAITING)  # and the bytes of output in it
         self.output_waiting = 0
+        self.rowless: dict[str, Callable[[], None]] = {}  # ends of commands whose rows a killed carrier left to `recover`, which may come later
 
     def started(self, m: dict[str, Any], at: datetime) -> None:
         if self.room_for <= 0:
             return
         self.room_for -= 1
-        text = m["text"][:MAX_TEXT].replace("\0", "").encode("utf-8", "replace").decode()  # half a surrogate is no text for a database
-        fields = {"host": m["host"], "shell": m["shell"], "block": m["block"], "text": text, "started_at": at}
-        self._queue(partial(self._start, m["id"], fields))
+        self._queue(partial(self._start, m, at))
 
     def printed(self, id: str, printed: Printed) -> None:
         """What a command that still runs has printed so far."""
@@ -75,6 +76,10 @@ class CommandRecord:
     def lost(self, host: str, shells: list[str]) -> None:
         """These shells are gone, and with them what ran: nobody can know how it ended."""
         self._queue(partial(self._lose, host, shells))
+
+    def recover(self, found: list[Lately]) -> None:
+        """Commands of the log, which may have rows or not."""
+        self._queue(partial(self._recover, found), sum(command.printed.kept for command in found))
 
     async def write(self) -> None:
         while True:
@@ -115,8 +120,21 @@ class CommandRecord:
 
     # In the thread
 
-    def _start(self, id: str, fields: dict[str, Any]) -> None:
-        Command.objects.get_or_create(pk=id, defaults={"sandbox_id": self.sandbox, **fields})
+    def _start(self, m: dict[str, Any], at: datetime) -> None:
+        text = m["text"][:MAX_TEXT].replace("\0", "").encode("utf-8", "replace").decode()  # half a surrogate is no text for a database
+        fields = {"host": m["host"], "shell": m["shell"], "block": m["block"], "text": text, "started_at": at}
+        Command.objects.get_or_create(pk=m["id"], defaults={"sandbox_id": self.sandbox, **fields})
+
+    def _recover(self, found: list[Lately]) -> None:
+        rows = {str(pk): took for pk, took in Command.objects.filter(pk__in=[c.id for c in found]).values_list("pk", "duration_ms")}
+        for command in found:
+            if command.started and command.id not in rows and self.room_for > 0:
+                self._start(command.started, datetime.fromisoformat(command.started["started_at"]))
+            if command.finished and rows.get(command.id) is None:
+                self._finish(command.id, command.finished["exit_code"], command.finished["duration_ms"], command.printed)
+        for command in found:
+            if end := self.rowless.pop(command.id, None):
+                end()
 
     def _print(self, id: str, printed: Printed) -> None:
         if output := self._output(id, printed):
@@ -124,7 +142,9 @@ class CommandRecord:
 
     def _finish(self, id: str, exit_code: int | None, duration_ms: float, printed: Printed) -> None:
         output = self._output(id, printed)
-        Command.objects.filter(pk=id, sandbox=self.sandbox).update(exit_code=exit_code, duration_ms=duration_ms, **output)
+        found = Command.objects.filter(pk=id, sandbox=self.sandbox).update(exit_code=exit_code, duration_ms=duration_ms, **output)
+        if not found and len(self.rowless) < MAX_ROWLESS:
+            self.rowless[id] = partial(self._finish, id, exit_code, duration_ms, printed)
         Sandbox.objects.filter(pk=self.sandbox, state=Sandbox.State.CLAIMED).update(active_at=timezone.now())
 
     def _output(self, id: str, printed: Printed) -> dict[str, Any]:
@@ -132,6 +152,8 @@ class CommandRecord:
 
         A beginning that is in the row stays there when `printed` has lost it: to a log that was cut, or to a Redis that forgot.
         """
+        if not printed.total:
+            return {}
         row = Command.objects.filter(pk=id, sandbox=self.sandbox).defer("text", "output_tail").first()
         if row is None or (printed.total, -printed.left_out) <= (row.output_bytes, -row.output_left_out):
             return {}

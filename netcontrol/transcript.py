@@ -5,7 +5,7 @@ command printed can look like a line of ours.
 """
 from collections.abc import AsyncIterator, Iterator
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from netcontrol.history import Lab, Search
@@ -18,18 +18,15 @@ INDENT = "    "
 
 
 async def transcript(rows: QuerySet[Command], search: Search) -> AsyncIterator[str]:
-    """Reads on from the last row each time, instead of holding the database open for as long as somebody downloads."""
+    """The database is not held open for as long as somebody downloads: the order is asked once, then a few rows at a time."""
     yield heading(search)
-    rows = rows.order_by("started_at", "pk")
+    order = [pk async for pk in rows.order_by("started_at", "pk").values_list("pk", flat=True)]
     last: Command | None = None
-    while True:
-        following = rows if last is None else rows.filter(Q(started_at__gt=last.started_at) | Q(started_at=last.started_at, pk__gt=last.pk))
-        found = [command async for command in following[:ROWS]]
-        for command in found:
+    for n in range(0, len(order), ROWS):
+        found = {command.pk: command async for command in rows.filter(pk__in=order[n : n + ROWS])}
+        for command in (found[pk] for pk in order[n : n + ROWS] if pk in found):  # one may have been forgotten meanwhile
             yield "".join(said(command, new_lab=last is None or command.sandbox_id != last.sandbox_id))
             last = command
-        if len(found) < ROWS:
-            break
     if last is None:
         yield "\nNo commands.\n"
 

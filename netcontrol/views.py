@@ -5,7 +5,6 @@ Must not know lessons, nor Docker: the worker does the work.
 import uuid
 
 from django.conf import settings
-from django.core.paginator import Paginator
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
 from django.shortcuts import render
@@ -17,7 +16,7 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 from netcontrol import pool, stream, tasks
 from netcontrol import transcript as transcripts
 from netcontrol.errors import LabError
-from netcontrol.history import MAX_QUERY, PAGE, Lab, Row, Search, by_lab, commands
+from netcontrol.history import MAX_QUERY, Lab, Row, Search, by_lab, commands, on_page
 from netcontrol.models import Sandbox, Waiting
 from netcontrol.state import lab_state
 
@@ -90,13 +89,11 @@ def _search(request: HttpRequest) -> Search:
 @never_cache
 def history(request: HttpRequest) -> HttpResponse:
     search = _search(request)
-    page = None
-    if request.user.is_authenticated:
-        page = Paginator(commands(request.user, search).order_by("-started_at", "-pk"), PAGE).get_page(request.GET.get("page"))
+    page, rows = on_page(request.user, search, request.GET.get("page")) if request.user.is_authenticated else (None, [])
     context = {
         "search": search,
         "page": page,
-        "labs": by_lab([Row(command, search.text) for command in page]) if page else [],
+        "labs": by_lab([Row(command, search.text) for command in rows]),
         "days": settings.HISTORY_DAYS,
         "now": timezone.now(),
     }

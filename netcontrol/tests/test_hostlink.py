@@ -70,3 +70,26 @@ async def test_answers_that_nobody_asked_for_are_dropped(host):
 async def test_a_long_command_text_counts_as_what_it_holds(host):
     host.outbox.event("a", "command.started", text="x" * 60_000)
     assert host.outbox.pending_bytes == EVENT_BYTES + 60_000
+
+
+async def test_lies_about_offsets_are_counted_and_no_more(host):
+    """An output that begins after its end, or at the end of the world: the row says nonsense of its own command, and nothing breaks."""
+    said = []
+    host.record.finished = lambda m, printed: said.append(printed)
+    host.record.printed = lambda id, printed: said.append(printed)
+    started = {"type": "command.started", "shell": "a", "id": 1, "block": "", "text": "x", "started_at": 1.0}
+    finished = {"type": "command.finished", "shell": "a", "id": 1, "block": "", "exit_code": 0, "duration_ms": 1.0}
+    line = [welcome("a")]
+    for n, (begin, end) in enumerate([(2**62, 0), (0, 2**62), (5, 5)]):
+        line += [("J", {**started, "seq": 3 * n + 1, "offset": begin}), ("O", ("a", 10 * n, b"0123456789")), ("J", {**finished, "seq": 3 * n + 2, "offset": end})]
+    line += [("J", {**finished, "seq": 99, "offset": 7})]  # of a command that never began
+    with pytest.raises(EOFError):
+        await host._talk(Line(*line))
+    assert [printed.total for printed in said] == [0, 2**62, 0, 0]
+    assert said[0].kept == 0 and said[1].kept <= 20 and not host.outbox.captures
+
+
+async def test_at_a_prompt_nothing_is_captured(host):
+    with pytest.raises(EOFError):
+        await host._talk(Line(welcome("a"), ("O", ("a", 0, b"root@lab:~# "))))
+    assert host.outbox.captures == {} and host.outbox.places["a"].offset == 12

@@ -10,6 +10,7 @@ from netcontrol import record as record_module
 from netcontrol.capture import HEAD, TAIL, Printed
 from netcontrol.hostlink import HostLink
 from netcontrol.models import Command
+from netcontrol.outbox import Lately
 from netcontrol.record import MAX_OUTPUT, CommandRecord
 from netcontrol.tests.agent_fixtures import Page, db, docks, make_sandbox, private_redis, until  # noqa: F401
 from netcontrol.tests.test_consumers import asked, lab, until_row  # noqa: F401
@@ -88,6 +89,31 @@ async def test_attach_killed_while_it_prints(lab, asked, monkeypatch, lines):  #
     row = await row_of(page)
     assert len(asked.carriers) == 5
     assert_whole(row, b"".join(b"%d\r\n" % n for n in range(1, 4 * lines + 1)))
+    await page.close()
+
+
+async def test_attach_killed_between_the_log_and_the_database(lab, asked, monkeypatch):  # noqa: F811
+    """The page has heard of it, so the agent will not say it again; the rows are written by the next carrier, from the log."""
+    alice, _sandbox, _ = lab
+    page = await Page.open(alice)
+    await page.shell()
+    with monkeypatch.context() as away:
+        away.setattr(CommandRecord, "_queue", lambda *_: None)
+        ended = []
+        for n, command in enumerate((FLOOD, "echo short; (exit 3)", "true")):
+            await page.send("run", shell="main", block=str(n), text=command)
+            ended.append(await page.get("command.finished", seconds=30))
+        await page.send("run", shell="main", block="r", text="echo begins; read")
+        runs = await page.get("command.started", block="r")
+        await page.see(b"begins\r\n")
+        await asked.carriers[-1].kill()
+    await page.send("shell.input", shell="main", data="\r")
+    assert (await row_of(page)).output_head == "begins\n\n"
+    flood, short, true = [await until_row(event["id"]) for event in ended]
+    assert_whole(flood, FLOODED)
+    assert (short.output_head, short.exit_code, short.text) == ("short\n", 3, "echo short; (exit 3)")
+    assert (true.output_bytes, true.exit_code) == (0, 0)
+    assert runs["id"] not in {event["id"] for event in ended}
     await page.close()
 
 
@@ -265,3 +291,13 @@ async def test_hostile_text_is_a_row_all_the_same(written):
     await record.changes.join()
     row = await db(Command.objects.get)(pk=id)
     assert (row.text, row.output_head) == ("nul ? <b>", "\ufffd")
+
+
+async def test_an_end_that_comes_before_its_row_is_recovered(written):
+    record, _ = written
+    m = {"id": str(uuid.uuid4()), "host": "lab", "shell": "lab", "block": "", "text": "x", "started_at": datetime.now(UTC).isoformat(), "offset": 0}
+    finished(record, m["id"], Printed(b"out", b"", 3), 4)
+    record.recover([Lately(m)])
+    await record.changes.join()
+    row = await db(Command.objects.get)(pk=m["id"])
+    assert (row.output_head, row.exit_code, record.rowless) == ("out", 4, {})
