@@ -60,8 +60,9 @@ def _once() -> redis.asyncio.retry.Retry:
 
 
 def connect() -> redis.asyncio.Redis:
-    """A client of one's own, for one blocking reader."""
-    return redis.asyncio.Redis.from_url(settings.REDIS_URL, max_connections=2, socket_connect_timeout=2, retry=_once())
+    """A client of one's own, for one blocking reader: one connection, which is never made anew behind one's back. So all that is read
+    from it is of one memory of Redis; when that is gone, so is the connection, and reading raises an error."""
+    return redis.asyncio.Redis.from_url(settings.REDIS_URL, single_connection_client=True, socket_connect_timeout=2, retry=_once())
 
 
 _clients: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, redis.asyncio.Redis]" = weakref.WeakKeyDictionary()
@@ -296,11 +297,9 @@ async def append(
 async def positions(r: redis.asyncio.Redis, sandbox: str) -> tuple[str, dict[str, dict[str, Any]]]:
     """The epoch, made if there is none, and each shell's position as it was appended."""
     key = _key("pos", sandbox)
-    async with r.pipeline(transaction=True) as pipe:
-        pipe.hsetnx(key, "epoch", secrets.token_hex(8))
-        pipe.expire(key, KEPT_SECONDS)
-        pipe.hgetall(key)
-        _, _, found = await pipe.execute()
+    await r.hsetnx(key, "epoch", secrets.token_hex(8))  # type: ignore[misc]
+    await r.expire(key, KEPT_SECONDS)
+    found = await r.hgetall(key)  # type: ignore[misc]
     epoch = found.pop(b"epoch").decode()
     return epoch, {shell.decode(): json.loads(value) for shell, value in found.items()}
 
