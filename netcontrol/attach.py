@@ -5,6 +5,7 @@ keystroke comes in `_read_input` and goes to its host (hostlink.py); what the ho
 appends it to the log; commands are recorded besides (record.py). Must not know: browsers, lessons, Docker.
 """
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -29,6 +30,7 @@ NOBODY_SECONDS = 120.0  # without a viewer
 CHECK_SECONDS = 3.0  # is it still claimed?
 REDIS_PATIENCE = 60.0
 TRIM_SECONDS = 0.05
+MEET_SECONDS = 2.0  # for hosts to answer before input is read
 
 _loop: asyncio.AbstractEventLoop | None = None
 _loop_lock = threading.Lock()
@@ -109,7 +111,7 @@ class Carrier:
         rows = asyncio.create_task(self.record.write())  # ends after the others, to write what they leave
         tasks: list[asyncio.Task] = []
         try:
-            epoch = await self.outbox.load()
+            epoch = await self.outbox.load(own)
             self.hosts = {name: HostLink(name, self.uuid, epoch, self.outbox, self.record, self.taken) for name in host_names}
             jobs = [self._renew(), self._check(), self._read_input(own), self._trim(), self.outbox.write(), *(host.keep() for host in self.hosts.values())]
             tasks = [asyncio.create_task(job) for job in jobs]
@@ -166,6 +168,11 @@ class Carrier:
     # What the pages send
 
     async def _read_input(self, own) -> None:
+        if not self.outbox.places:  # a Redis that forgot: the agents know their shells, and keys for one are not to be refused meanwhile
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(MEET_SECONDS):
+                    for host in self.hosts.values():
+                        await host.met.wait()
         while True:
             for id, m in await stream.read_input(own, self.id, self.read_to):
                 self.read_to = id

@@ -29,6 +29,7 @@ class HostLink:
         self.took = took  # set when the agent took input
         self.link: Link | None = None  # once the agent said `welcome`
         self.boot = ""
+        self.met = asyncio.Event()  # it said `welcome`: its shells are known
         self.held: deque[tuple[str, dict[str, Any]]] = deque()  # (id, input) that the agent has not taken yet, oldest first
         self.acks: dict[str, int] | None = None
         self.again_to: dict[str, int] = {}  # of shells whose log Redis does not have: what they had printed when we began
@@ -84,7 +85,7 @@ class HostLink:
     async def _talk(self, link: Link) -> None:
         mine = self._places()
         boots = {place.boot for place in mine.values()}
-        since = {shell: [place.offset, place.seq] for shell, place in mine.items()}
+        since = {shell: [place.offset, place.seq, place.recorded] for shell, place in mine.items()}
         link.send("attach", epoch=self.epoch, boot=boots.pop() if len(boots) == 1 else "", since=since)
         while True:
             for kind, value in await link.read():
@@ -136,7 +137,7 @@ class HostLink:
                         place.open = False
                         self.outbox.add(Entry(name, message={"type": "shell.closed", "shell": name, "exit_code": None}))
                 if name in alive:
-                    place.offset = place.seq = 0
+                    place.offset = place.seq = place.recorded = 0
                     self.again_to[name] = alive[name]["end"]
                 place.boot = self.boot
             self.outbox.moved.add(name)
@@ -149,6 +150,7 @@ class HostLink:
             self.record.lost(self.name, gone)
         self._taken(m["last_input"])
         self.link = link
+        self.met.set()
         for id, held in self.held:
             self._send(link, id, held)
         if self.acks is not None:
@@ -170,8 +172,12 @@ class HostLink:
         place = self._place(shell)
         if "seq" in m:
             if m["seq"] <= place.seq:
+                if m["seq"] > place.recorded:  # the log has it, but the carrier that wrote it died before the database had its row
+                    self._record(m, place)
                 return
             place.seq = m["seq"]
+            if place.recorded == m["seq"] - 1 and not m["type"].startswith("command."):
+                place.recorded = m["seq"]  # no row is made of it
             m["again"] = place.offset < self.again_to.get(shell, 0)  # Redis lost it, so it is written once more
             m["boot"] = self.boot  # with seq: which event this is, for readers of a log that is written anew
         match m["type"]:
@@ -186,15 +192,27 @@ class HostLink:
                 if m["to"] <= place.offset:
                     return
                 place.offset = m["to"]
-            case "command.started":
-                at = datetime.fromtimestamp(m["started_at"], UTC)
-                m.update(id=self._command_id(m, place), host=self.name, started_at=at.isoformat())
-                self.record.started(m, at)
-            case "command.finished":
-                m["id"] = self._command_id(m, place)
-                self.record.finished(m)
+            case "command.started" | "command.finished":
+                self._record(m, place)
         self.outbox.add(Entry(shell, message=m))
 
-    def _command_id(self, m: dict[str, Any], place: Place) -> str:
-        """The row's id. Made of what the agent says each time it says it: so a command has one row, whoever carries it."""
-        return str(uuid.uuid5(self.sandbox, f"{self.name}/{self.boot}/{m['shell']}/{m['id']}/{place.pid}"))
+    def _record(self, m: dict[str, Any], place: Place) -> None:
+        """Have its row written, behind the bytes. The row's id is made of what the agent says each time: so a command has one, whoever carries it."""
+        seq, boot, shell = m.get("seq", 0), self.boot, m["shell"]
+
+        def written() -> None:
+            if place.boot == boot:
+                place.recorded = max(place.recorded, seq)
+                self.outbox.moved.add(shell)
+
+        match m["type"]:
+            case "command.started":
+                at = datetime.fromtimestamp(m["started_at"], UTC)
+                m.update(id=self._command_id(m), host=self.name, started_at=at.isoformat())
+                self.record.started(m, at, written)
+            case "command.finished":
+                m["id"] = self._command_id(m)
+                self.record.finished(m, written)
+
+    def _command_id(self, m: dict[str, Any]) -> str:
+        return str(uuid.uuid5(self.sandbox, f"{self.name}/{self.boot}/{m['shell']}/{m['id']}"))

@@ -27,6 +27,7 @@ class Place:
     boot: str  # of the agent that counted `offset` and `seq`
     offset: int = 0  # output
     seq: int = 0  # events
+    recorded: int = 0  # events whose rows are in the database: those after it are asked for again, and recorded again
     pid: int = 0
     open: bool = False
 
@@ -41,9 +42,9 @@ class Outbox:
         self.pending_bytes = 0
         self.work, self.room = asyncio.Event(), asyncio.Event()
 
-    async def load(self) -> str:
-        """Go on where the log ends. Returns the epoch: which memory of Redis this is."""
-        epoch, places = await stream.positions(self.redis, self.sandbox)
+    async def load(self, own: redis.asyncio.Redis) -> str:
+        """Go on where the log ends. Returns the epoch: which memory of Redis it is that `own`, the reader of the input, is connected to."""
+        epoch, places = await stream.positions(own, self.sandbox)
         self.places = {shell: Place(**place) for shell, place in places.items()}
         self.tails = await stream.old_tails(self.redis, self.sandbox, places)
         return epoch

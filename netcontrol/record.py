@@ -1,6 +1,7 @@
 """The rows of the commands that ran, written behind the bytes: a shell never waits for the database.
 
-When the database is slow or away, a row is missing at worst. Must not know: agents, Redis.
+When the database is away for long, a row is missing at worst; a carrier that dies before it has written leaves it to the next one,
+which is told how far the record goes (`written`). Must not know: agents, Redis.
 """
 import asyncio
 import contextlib
@@ -47,17 +48,17 @@ class CommandRecord:
     def __init__(self, sandbox: uuid.UUID, ended: Callable[[dict[str, Any]], None]):
         self.sandbox, self.ended = sandbox, ended
         self.room_for = MAX_COMMANDS
-        self.changes: asyncio.Queue[Callable[[], Any]] = asyncio.Queue(MAX_WAITING)
+        self.changes: asyncio.Queue[tuple[Callable[[], Any], Callable[[], None]]] = asyncio.Queue(MAX_WAITING)
 
-    def started(self, m: dict[str, Any], at: datetime) -> None:
+    def started(self, m: dict[str, Any], at: datetime, written: Callable[[], None]) -> None:
         if self.room_for <= 0:
             return
         self.room_for -= 1
         fields = {"host": m["host"], "shell": m["shell"], "block": m["block"], "text": m["text"][:MAX_TEXT].replace("\0", ""), "started_at": at}
-        self._queue(partial(self._start, m["id"], fields))
+        self._queue(partial(self._start, m["id"], fields), written)
 
-    def finished(self, m: dict[str, Any]) -> None:
-        self._queue(partial(self._finish, m["id"], m["exit_code"], m["duration_ms"]))
+    def finished(self, m: dict[str, Any], written: Callable[[], None]) -> None:
+        self._queue(partial(self._finish, m["id"], m["exit_code"], m["duration_ms"]), written)
 
     def lost(self, host: str, shells: list[str]) -> None:
         """These shells are gone, and with them what ran: nobody can know how it ended."""
@@ -65,9 +66,10 @@ class CommandRecord:
 
     async def write(self) -> None:
         while True:
-            change = await self.changes.get()
+            change, written = await self.changes.get()
             try:
                 await self._try(change)
+                written()
             finally:
                 self.changes.task_done()
 
@@ -77,9 +79,9 @@ class CommandRecord:
             async with asyncio.timeout(SETTLE_SECONDS):  # not wait_for: until Python 3.12 it can swallow a cancellation
                 await self.changes.join()
 
-    def _queue(self, change: Callable[[], Any]) -> None:
+    def _queue(self, change: Callable[[], Any], written: Callable[[], None] = lambda: None) -> None:
         try:
-            self.changes.put_nowait(change)
+            self.changes.put_nowait((change, written))
         except asyncio.QueueFull:
             log.warning("%s: a command is not recorded, the database is behind", self.sandbox)
 
