@@ -32,6 +32,7 @@ CHECK_SECONDS = 3.0  # is it still claimed?
 REDIS_PATIENCE = 60.0
 TRIM_SECONDS = 1.0
 TRIM_INPUTS = 64  # or as soon as so many were taken
+MEET_SECONDS = 2.0  # for hosts to answer before input is read
 
 _loop: asyncio.AbstractEventLoop | None = None
 _loop_lock = threading.Lock()
@@ -113,7 +114,7 @@ class Carrier:
         rows = asyncio.create_task(self.record.write())  # ends after the others, to write what they leave
         tasks: list[asyncio.Task] = []
         try:
-            epoch = await self.outbox.load()
+            epoch = await self.outbox.load(line)
             self.hosts = {name: HostLink(name, self.uuid, epoch, self.outbox, self.record) for name in host_names}
             jobs = [self._renew(), self._check(), self._read_input(line), self._trim(), self.outbox.write(), *(host.keep() for host in self.hosts.values())]
             tasks = [asyncio.create_task(job) for job in jobs]
@@ -171,6 +172,11 @@ class Carrier:
     # What the pages send
 
     async def _read_input(self, line: stream.Line) -> None:
+        if not self.outbox.places:  # a Redis that forgot: the agents know their shells, and keys for one are not to be refused meanwhile
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(MEET_SECONDS):
+                    for host in self.hosts.values():
+                        await host.met.wait()
         while True:
             for id, m in await stream.read_input(line, self.id, self.read_to):
                 self.read_to = id

@@ -120,9 +120,14 @@ class LabConsumer(AsyncWebsocketConsumer):
                 await self.looked.wait()
         if self.sandbox is None:
             raise BadMessage("no_sandbox")
-        await stream.send_input(self.line, self.sandbox, m)
+        await stream.send_input(self._line(), self.sandbox, m)
         if time.monotonic() - self.active_at > ACTIVE_SECONDS:
             self.tasks = [*(task for task in self.tasks if not task.done()), asyncio.create_task(self._active())]  # behind the keys: the database may be slow
+
+    def _line(self) -> stream.Line:
+        if self.line.gone:
+            self.line = stream.Line()
+        return self.line
 
     async def _extend(self) -> None:
         def extend() -> None:
@@ -245,7 +250,7 @@ class LabConsumer(AsyncWebsocketConsumer):
     async def _tell_view(self, acks: dict[str, int], gone: bool = False) -> None:
         if self.sandbox:
             with contextlib.suppress(stream.TooMuchInput, *stream.Unreachable):
-                await stream.send_input(self.line, self.sandbox, {"type": "view", "viewer": self.viewer, "acks": acks, "gone": gone})
+                await stream.send_input(self._line(), self.sandbox, {"type": "view", "viewer": self.viewer, "acks": acks, "gone": gone})
 
 
 def start_attach(sandbox: str, machine: str) -> None:

@@ -10,7 +10,6 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import Any
 
-from netcontrol import stream
 from netcontrol.agent.protocol import MAX_CHUNK, BadFrame
 from netcontrol.capture import Printed
 from netcontrol.dial import Link, dial, dock_path
@@ -30,6 +29,7 @@ class HostLink:
         self.outbox, self.record = outbox, record
         self.link: Link | None = None  # once the agent said `welcome`
         self.boot = ""
+        self.met = asyncio.Event()  # it said `welcome`: its shells are known
         self.held: deque[tuple[str, dict[str, Any]]] = deque()  # (id, input) that the agent has not taken yet, oldest first
         self.acks: dict[str, int] | None = None
         self.again_to: dict[str, int] = {}  # of shells whose log Redis does not have: what they had printed when we began
@@ -64,18 +64,10 @@ class HostLink:
 
     async def keep(self) -> None:
         """Dial, talk, and dial again. Raises LeaseLost when the agent was taken over."""
-        recovery = asyncio.create_task(self._recover())
         try:
             await self._keep()
         finally:
-            await stream.cancel([recovery])
             self._record_so_far()
-
-    async def _recover(self) -> None:
-        """The carrier before this one may have been killed between the log and the database. Besides the shells, which do not wait for it."""
-        for shell in self._places():
-            if found := await self.outbox.lately(shell):
-                self.record.recover(found)
 
     async def _keep(self) -> None:
         pause = REDIAL_SECONDS
@@ -98,7 +90,7 @@ class HostLink:
     async def _talk(self, link: Link) -> None:
         mine = self._places()
         boots = {place.boot for place in mine.values()}
-        since = {shell: [place.offset, place.seq] for shell, place in mine.items()}
+        since = {shell: [place.offset, place.seq, place.recorded] for shell, place in mine.items()}
         link.send("attach", epoch=self.epoch, boot=boots.pop() if len(boots) == 1 else "", since=since)
         while True:
             for kind, value in await link.read():
@@ -152,7 +144,7 @@ class HostLink:
                         place.open = False
                         self.outbox.add(Entry(name, message={"type": "shell.closed", "shell": name, "exit_code": None}))
                 if name in alive:
-                    place.offset = place.seq = 0
+                    place.offset = place.seq = place.recorded = 0
                     self.again_to[name] = alive[name]["end"]
                 place.boot = self.boot
             self.outbox.moved.add(name)
@@ -165,6 +157,7 @@ class HostLink:
             self.record.lost(self.name, gone)
         self._taken(m["last_input"])
         self.link = link
+        self.met.set()
         for id, held in self.held:
             self._send(link, id, held)
         if self.acks is not None:
@@ -195,8 +188,12 @@ class HostLink:
         place = self._place(shell)
         if "seq" in m:
             if m["seq"] <= place.seq:
+                if m["seq"] > place.recorded and m["type"].startswith("command."):
+                    self._record(m, place, again=True)
                 return
             place.seq = m["seq"]
+            if place.recorded == m["seq"] - 1 and not m["type"].startswith("command."):
+                place.recorded = m["seq"]  # no row is made of it
             m["again"] = place.offset < self.again_to.get(shell, 0)  # Redis lost it, so it is written once more
             m["boot"] = self.boot  # with seq: which event this is, for readers of a log that is written anew
         match m["type"]:
@@ -211,17 +208,30 @@ class HostLink:
                 if m["to"] <= place.offset:
                     return
                 place.offset = m["to"]
-            case "command.started":
-                at = datetime.fromtimestamp(m["started_at"], UTC)
-                m.update(id=self._command_id(m, place), host=self.name, started_at=at.isoformat())
-                self.record.started(m, at)
-                self.outbox.begin(shell, m["id"], m["offset"])
-            case "command.finished":
-                capture = self.outbox.end(shell, self._command_id(m, place))
-                m.update(id=self._command_id(m, place), offset=capture.begin if capture else m["offset"], end=m["offset"])
-                self.record.finished(m, capture.printed(m["end"]) if capture else Printed())
+            case "command.started" | "command.finished":
+                self._record(m, place)
         self.outbox.add(Entry(shell, message=m))
 
-    def _command_id(self, m: dict[str, Any], place: Place) -> str:
-        """The row's id. Made of what the agent says each time it says it: so a command has one row, whoever carries it."""
-        return str(uuid.uuid5(self.sandbox, f"{self.name}/{self.boot}/{m['shell']}/{m['id']}/{place.pid}"))
+    def _record(self, m: dict[str, Any], place: Place, again: bool = False) -> None:
+        """Have the command's row written, behind the bytes. `again`: the log has this event, but the carrier that wrote it may have died before the
+        row was there. The row's id is made of what the agent says each time: so a command has one row, whoever carries it."""
+        seq, boot, shell = m["seq"], self.boot, m["shell"]
+
+        def written() -> None:
+            if place.boot == boot:
+                place.recorded = max(place.recorded, seq)
+                self.outbox.moved.add(shell)  # told with what is appended next
+
+        m["id"] = str(uuid.uuid5(self.sandbox, f"{self.name}/{boot}/{shell}/{m['id']}"))
+        if m["type"] == "command.started":
+            at = datetime.fromtimestamp(m["started_at"], UTC)
+            m.update(host=self.name, started_at=at.isoformat())
+            self.record.started(m, at, written)
+            if not again:
+                self.outbox.begin(shell, m["id"], m["offset"])
+        elif again:
+            self.record.finished(m, self.outbox.unrecorded.pop(m["id"], Printed()), written)
+        else:
+            capture = self.outbox.end(shell, m["id"])
+            m.update(offset=capture.begin if capture else m["offset"], end=m["offset"])
+            self.record.finished(m, capture.printed(m["end"]) if capture else Printed(), written)

@@ -6,10 +6,8 @@ the database.
 """
 import asyncio
 import json
-from collections import deque
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import redis.asyncio
 
@@ -20,20 +18,7 @@ from netcontrol.stream import Entry, Tail
 
 MAX_PENDING = 2 * 1024 * 1024  # output that Redis has not taken; then the agents are not read
 EVENT_BYTES = 256  # what an entry counts besides its data
-LATELY = 50  # commands of a shell that a killed carrier may not have written to the database
 MAX_PLACES = 32  # names of shells in a sandbox, closed ones included
-
-
-class Lately(NamedTuple):
-    """A command in the log: its events, if they are there, and what it printed."""
-
-    started: dict[str, Any] | None
-    finished: dict[str, Any] | None = None
-    printed: Printed = Printed()
-
-    @property
-    def id(self) -> str:
-        return (self.started or self.finished or {})["id"]
 
 
 @dataclass
@@ -44,6 +29,7 @@ class Place:
     boot: str  # of the agent that counted `offset` and `seq`
     offset: int = 0  # output
     seq: int = 0  # events
+    recorded: int = 0  # events whose rows are in the database: those after it are asked for again, and recorded again
     pid: int = 0
     open: bool = False
     command: str = ""  # the row of the one that runs
@@ -57,59 +43,41 @@ class Outbox:
         self.moved: set[str] = set()  # shells whose place is to be written
         self.tails: dict[str, Tail] = {}
         self.captures: dict[str, Capture] = {}  # of shells in which a command runs
+        self.unrecorded: dict[str, Printed] = {}  # command -> its output, of those that the carrier before may not have recorded
         self.pending: list[Entry] = []
         self.pending_bytes = 0
         self.work, self.room = asyncio.Event(), asyncio.Event()
 
-    async def load(self) -> str:
-        """Go on where the log ends. Returns the epoch: which memory of Redis this is."""
-        epoch, places = await stream.positions(self.redis, self.sandbox)
+    async def load(self, line: stream.Line) -> str:
+        """Go on where the log ends. Returns the epoch: which memory of Redis it is that `line`, which reads the input, is connected to."""
+        epoch, places = await stream.positions(line, self.sandbox)
         self.places = {shell: Place(**place) for shell, place in places.items()}
         self.tails = await stream.old_tails(self.redis, self.sandbox, places)
         for shell, place in self.places.items():
-            if place.command:
-                self.captures[shell] = await self._recapture(shell, place)
+            if place.command or place.recorded < place.seq:
+                await self._reread(shell, place)
         return epoch
 
-    async def _log(self, shell: str) -> AsyncIterator[Entry]:
-        after = {shell: "0-0"}
+    async def _reread(self, shell: str, place: Place) -> None:
+        """What the log still has of the output of the command that runs, and of those whose rows a killed carrier may not have written."""
+        running, capture, after = Capture(place.command, place.began), Capture("", 0), {shell: "0-0"}
         while entries := await stream.read_log(self.line, self.sandbox, after, wait=False):
             for entry in entries:
-                yield entry
-
-    async def _recapture(self, shell: str, place: Place) -> Capture:
-        """What the running command has printed so far, as far as the log goes back."""
-        capture = Capture(place.command, place.began)
-        async for entry in self._log(shell):
-            m = entry.message
-            if m is None:
-                capture.add(entry.offset, entry.data)
-            elif m["type"] == "command.started" and m["id"] == place.command:  # before it, another agent may have counted
-                capture = Capture(place.command, place.began)
-        capture.told = False  # the one who heard that the head is full may not have lived to write it
-        return capture
-
-    async def lately(self, shell: str) -> list[Lately]:
-        """The newest commands of this shell as the log tells of them: a carrier that was killed may not have written their rows."""
-        found: deque[Lately] = deque(maxlen=LATELY)
-        capture: Capture | None = None
-        async for entry in self._log(shell):
-            m = entry.message
-            if m is None:
-                capture = capture or Capture("", entry.offset)  # of a command that began before the log does
-                capture.add(entry.offset, entry.data)
-            elif m["type"] == "command.started":
-                capture = Capture(m["id"], m["offset"])
-                found.append(Lately(m))
-            elif m["type"] == "command.finished" and "end" in m:
-                capture = capture or Capture("", m["end"])
-                printed = capture.printed(m["end"])
-                if found and found[-1].id == m["id"] == capture.id:
-                    found[-1] = Lately(found[-1].started, m, printed)
-                else:
-                    found.append(Lately(None, m, Printed(tail=printed.tail, total=m["end"] - m["offset"])))
-                capture = None
-        return list(found)
+                m = entry.message
+                if m is None:
+                    running.add(entry.offset, entry.data)
+                    capture.add(entry.offset, entry.data)
+                elif m["type"] == "command.started":
+                    capture = Capture(m["id"], m["offset"])
+                    if m["id"] == place.command:  # before it, another agent may have counted
+                        running = Capture(place.command, place.began)
+                elif m["type"] == "command.finished" and "end" in m and m["boot"] == place.boot and m["seq"] > place.recorded:
+                    printed = capture.printed(m["end"])
+                    whole = capture.id == m["id"]  # else it began before the log does
+                    self.unrecorded[m["id"]] = printed if whole else Printed(tail=printed.tail, total=m["end"] - m["offset"])
+        if place.command:
+            running.told = False  # the one who heard that the head is full may not have lived to write it
+            self.captures[shell] = running
 
     def begin(self, shell: str, command: str, offset: int) -> None:
         """A command begins to print here. It stands in the place, so it is known when its first output is."""

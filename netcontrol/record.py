@@ -1,7 +1,8 @@
 """The rows of the commands that ran, written behind the bytes: a shell never waits for the database.
 
-When the database is slow or away, a row or its output is missing at worst. What a command printed is made readable here, in the
-database's thread: it is work that a keystroke must not wait for. Must not know: agents, how Redis keeps the log.
+When the database is away for long, a row or its output is missing at worst; a carrier that dies before it has written leaves it to the next
+one, which is told how far the record goes (`written`). What a command printed is made readable here, in the database's thread: it is work
+that a keystroke must not wait for. Must not know: agents, Redis.
 """
 import asyncio
 import contextlib
@@ -19,7 +20,6 @@ from django.utils import timezone
 
 from netcontrol.capture import HEAD, Printed
 from netcontrol.models import Command, Sandbox
-from netcontrol.outbox import Lately
 from netcontrol.plain import read
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,6 @@ MAX_TEXT = 4096  # characters of a command that are kept
 MAX_WAITING = 5000  # changes that the database has not taken
 MAX_OUTPUT = 16 * 1024 * 1024  # bytes of output of one sandbox; then rows are kept without
 MAX_OUTPUT_WAITING = 8 * 1024 * 1024  # bytes of output that the database has not taken
-MAX_ROWLESS = 50
 TRIES = 3
 SETTLE_SECONDS = 2.0
 
@@ -56,36 +55,32 @@ class CommandRecord:
         self.sandbox, self.ended = sandbox, ended
         self.room_for = MAX_COMMANDS
         self.output_room: int | None = None  # bytes; None: the database was not asked yet
-        self.changes: asyncio.Queue[tuple[Callable[[], Any], int]] = asyncio.Queue(MAX_WAITING)  # and the bytes of output in it
+        self.changes: asyncio.Queue[tuple[Callable[[], Any], int, Callable[[], None]]] = asyncio.Queue(MAX_WAITING)  # change, bytes of output in it, written
         self.output_waiting = 0
-        self.rowless: dict[str, Callable[[], None]] = {}  # ends of commands whose rows a killed carrier left to `recover`, which may come later
 
-    def started(self, m: dict[str, Any], at: datetime) -> None:
+    def started(self, m: dict[str, Any], at: datetime, written: Callable[[], None]) -> None:
         if self.room_for <= 0:
             return
         self.room_for -= 1
-        self._queue(partial(self._start, m, at))
+        self._queue(partial(self._start, m, at), written=written)
 
     def printed(self, id: str, printed: Printed) -> None:
         """What a command that still runs has printed so far."""
         self._queue_output(partial(self._print, id), printed)
 
-    def finished(self, m: dict[str, Any], printed: Printed) -> None:
-        self._queue_output(partial(self._finish, m["id"], m["exit_code"], m["duration_ms"]), printed)
+    def finished(self, m: dict[str, Any], printed: Printed, written: Callable[[], None]) -> None:
+        self._queue_output(partial(self._finish, m["id"], m["exit_code"], m["duration_ms"]), printed, written)
 
     def lost(self, host: str, shells: list[str]) -> None:
         """These shells are gone, and with them what ran: nobody can know how it ended."""
         self._queue(partial(self._lose, host, shells))
 
-    def recover(self, found: list[Lately]) -> None:
-        """Commands of the log, which may have rows or not."""
-        self._queue(partial(self._recover, found), sum(command.printed.kept for command in found))
-
     async def write(self) -> None:
         while True:
-            change, size = await self.changes.get()
+            change, size, written = await self.changes.get()
             try:
                 await self._try(change)
+                written()
             finally:
                 self.output_waiting -= size
                 self.changes.task_done()
@@ -96,17 +91,17 @@ class CommandRecord:
             async with asyncio.timeout(SETTLE_SECONDS):  # not wait_for: until Python 3.12 it can swallow a cancellation
                 await self.changes.join()
 
-    def _queue(self, change: Callable[[], Any], size: int = 0) -> None:
+    def _queue(self, change: Callable[[], Any], size: int = 0, written: Callable[[], None] = lambda: None) -> None:
         try:
-            self.changes.put_nowait((change, size))
+            self.changes.put_nowait((change, size, written))
             self.output_waiting += size
         except asyncio.QueueFull:
             log.warning("%s: a command is not recorded, the database is behind", self.sandbox)
 
-    def _queue_output(self, change: Callable[[Printed], Any], printed: Printed) -> None:
+    def _queue_output(self, change: Callable[[Printed], Any], printed: Printed, written: Callable[[], None] = lambda: None) -> None:
         if self.output_waiting + printed.kept > MAX_OUTPUT_WAITING:
             printed = Printed(total=printed.total)
-        self._queue(partial(change, printed), printed.kept)
+        self._queue(partial(change, printed), printed.kept, written)
 
     async def _try(self, change: Callable[[], Any]) -> None:
         for attempt in range(TRIES):
@@ -125,26 +120,13 @@ class CommandRecord:
         fields = {"host": m["host"], "shell": m["shell"], "block": m["block"], "text": text, "started_at": at}
         Command.objects.get_or_create(pk=m["id"], defaults={"sandbox_id": self.sandbox, **fields})
 
-    def _recover(self, found: list[Lately]) -> None:
-        rows = {str(pk): took for pk, took in Command.objects.filter(pk__in=[c.id for c in found]).values_list("pk", "duration_ms")}
-        for command in found:
-            if command.started and command.id not in rows and self.room_for > 0:
-                self._start(command.started, datetime.fromisoformat(command.started["started_at"]))
-            if command.finished and rows.get(command.id) is None:
-                self._finish(command.id, command.finished["exit_code"], command.finished["duration_ms"], command.printed)
-        for command in found:
-            if end := self.rowless.pop(command.id, None):
-                end()
-
     def _print(self, id: str, printed: Printed) -> None:
         if output := self._output(id, printed):
             Command.objects.filter(pk=id, sandbox=self.sandbox).update(**output)
 
     def _finish(self, id: str, exit_code: int | None, duration_ms: float, printed: Printed) -> None:
         output = self._output(id, printed)
-        found = Command.objects.filter(pk=id, sandbox=self.sandbox).update(exit_code=exit_code, duration_ms=duration_ms, **output)
-        if not found and len(self.rowless) < MAX_ROWLESS:
-            self.rowless[id] = partial(self._finish, id, exit_code, duration_ms, printed)
+        Command.objects.filter(pk=id, sandbox=self.sandbox).update(exit_code=exit_code, duration_ms=duration_ms, **output)
         Sandbox.objects.filter(pk=self.sandbox, state=Sandbox.State.CLAIMED).update(active_at=timezone.now())
 
     def _output(self, id: str, printed: Printed) -> dict[str, Any]:

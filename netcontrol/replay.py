@@ -31,6 +31,7 @@ class Replay:
         self.acks: dict[str, int] = {}  # shell -> what the page has drawn
         self.heard: dict[tuple[str, str], None] = {}  # events of commands that the page has, oldest first
         self.seen: dict[str, tuple[str, int]] = {}  # shell -> (boot, seq) of the last event
+        self.read_to: dict[str, int] = {}  # shell -> how far its log was read; behind `drawn` while the log repeats what the page has
 
     def ack(self, shell: str, offset: int) -> None:
         """The page has drawn this much; it cannot have drawn more than it was sent."""
@@ -85,6 +86,7 @@ class Replay:
                 await flush()
                 await self._event(entry.message, after, replay)
                 continue
+            self.read_to[entry.shell] = entry.offset + len(entry.data)
             known = self.drawn.get(entry.shell)
             fresh = entry.data[max(0, (known or 0) - entry.offset) :]
             if not fresh:
@@ -121,11 +123,19 @@ class Replay:
                     await self.tell(messages.error(m["code"], shell=shell, block=m["block"]))
                 return
             case "shell.opened":
-                if m["end"] < self.drawn.get(shell, 0) and not again:  # another agent, and nobody could tell it where the old one ended
+                self.read_to[shell] = m["end"]
+                past = m["end"] < self.drawn.get(shell, 0)
+                if past and not again:  # another agent, and nobody could tell it where the old one ended
                     self.drawn[shell] = self.acks[shell] = m["offset"]
                 self.drawn.setdefault(shell, m["offset"])
-                self.acks[shell] = max(self.acks.get(shell, 0), m["offset"])
+                self.acks[shell] = max(self.acks.get(shell, self.drawn[shell]), m["offset"])  # what it had before it came is drawn
+                if past and again:
+                    return  # the page has what came after, so it was told; told again, it would forget all that it has
+            case "shell.closed":
+                if again and self.read_to.get(shell, 0) < self.drawn.get(shell, 0):
+                    return  # as above: the page has what a later bash printed
             case "shell.gap":
+                self.read_to[shell] = m["to"]
                 if self.drawn.get(shell, 0) >= m["to"]:
                     return
                 m["from"] = max(m["from"], self.drawn.get(shell, 0))

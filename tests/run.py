@@ -24,7 +24,7 @@ def environment() -> dict[str, str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     return {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("PATCHBAY_", "DJANGO_", "DATABASE_URL", "REDIS_URL"))},
+        **{name: value for name, value in os.environ.items() if name == "PATCHBAY_SEED" or not name.startswith(("PATCHBAY_", "DJANGO_", "DATABASE_URL", "REDIS_URL"))},
         "PATCHBAY_VAR": str(BASE / "var" / "test"),
         "PATCHBAY_PORT": str(port),
         "PATCHBAY_CAPACITY": "4",

@@ -233,7 +233,7 @@ class Server:
         self.worker.unsent += message("error", code=code, shell=shell, block=block)
 
     def _attach(self, connection: Connection, m: dict) -> None:
-        epoch, boot, since = str(m["epoch"]), m["boot"], {name: (int(place[0]), int(place[1])) for name, place in m["since"].items()}
+        epoch, boot, since = str(m["epoch"]), m["boot"], {name: [int(n) for n in place] for name, place in m["since"].items()}
         if self.worker and self.worker is not connection:
             self.worker.unsent += message("displaced")
             self.worker.closing = True
@@ -242,12 +242,12 @@ class Server:
             self.epoch, self.last_input = epoch, (0, 0)
         self.told_input = self.last_input
         if boot != self.boot:
-            self.floors = {name: list(place) for name, place in list(since.items())[:64] if name not in self.shells}
+            self.floors = {name: place[:2] for name, place in list(since.items())[:64] if name not in self.shells}
             since = {}
         self.sent = {}
         for shell in self.shells.values():
-            offset, seq = since.get(shell.name, (0, 0))
-            self.sent[shell.name] = Sent(min(offset, shell.ring.end), seq)
+            offset, *seqs = since.get(shell.name, (0, 0))
+            self.sent[shell.name] = Sent(min(offset, shell.ring.end), min(seqs))
         connection.unsent += message(
             "welcome", boot=self.boot, last_input=_id(self.last_input),
             shells=[
@@ -261,12 +261,12 @@ class Server:
         if shell is None:
             if len(self.shells) >= MAX_SHELLS:
                 for old in [s for s in self.shells.values() if s.state == "closed"][:1]:
-                    self.floors[old.name] = [old.ring.end, old.seq]
+                    self.floors[old.name] = [old.ring.end, old.seq, old.commands]
                     del self.shells[old.name], self.sent[old.name]
                 if len(self.shells) >= MAX_SHELLS:
                     return self._refuse("too_many_shells", name)
-            offset, seq = self.floors.pop(name, (0, 0))
-            shell = self.shells[name] = Shell(name, cols, rows, offset, seq)
+            offset, seq, *commands = self.floors.pop(name, (0, 0))
+            shell = self.shells[name] = Shell(name, cols, rows, offset, seq, *commands)
             shell.acked = self.acks.get(name)
             self.sent[name] = Sent(offset, seq)
         elif shell.state == "closed":

@@ -40,11 +40,11 @@ class Run:
 class Shell:
     """States: `starting` (no prompt yet), `prompt`, `running`, `closed`."""
 
-    def __init__(self, name: str, cols: int, rows: int, begin: int = 0, seq: int = 0):
+    def __init__(self, name: str, cols: int, rows: int, begin: int = 0, seq: int = 0, commands: int = 0):
         self.name, self.ring, self.seq = name, Ring(RING, begin), seq
         self.events: deque = deque(maxlen=MAX_EVENTS)  # (seq, offset, message), oldest first
         self.input = bytearray()
-        self.commands = 0
+        self.commands = commands  # so far; their numbers are never given again while this agent lives
         self.acked: int | None = None  # what the slowest viewer has drawn; None: nobody looks
         self.looked_at = 0.0
         self.spawn(cols, rows)

@@ -1,9 +1,12 @@
 """Nothing is lost and nothing comes twice, whoever is killed in the middle of a flood."""
 import asyncio
+import json
 
 import pytest
+import redis
 
-from netcontrol import stream
+from netcontrol import attach, record, stream
+from netcontrol.agent.protocol import WINDOW
 from netcontrol.models import Command, Sandbox
 from netcontrol.tests.agent_fixtures import Carrying, Page, db, docks, private_redis, until  # noqa: F401
 from netcontrol.tests.test_consumers import asked, lab, until_row  # noqa: F401
@@ -88,6 +91,35 @@ async def test_redis_restarts_empty_in_a_flood(lab, private_redis):  # noqa: F81
     await page.close()
 
 
+async def test_redis_restarts_between_two_reads_of_the_input(lab, private_redis, monkeypatch):  # noqa: F811
+    """What stands in the new Redis is of a new epoch. Read by a carrier that has not noticed, it would be given twice."""
+    alice, sandbox, _ = lab
+    page = await Page.open(alice)
+    await page.shell()
+    readers = []  # (connection, what it read)
+
+    async def read(own, *arguments, original=stream.read_input):
+        found = await original(own, *arguments)
+        readers.extend((own, m.get("data", "")) for _, m in found)
+        if readers and readers[-1][1] == "x":
+            private_redis.kill()
+            private_redis.start()
+            again = json.dumps({"type": "shell.input", "shell": "main", "data": "\x15echo $((6*7))x >> once\r"})
+            redis.Redis(unix_socket_path=str(private_redis.socket)).xadd(stream._key("in", str(sandbox.pk)), {"m": again})
+            await asyncio.sleep(0.1)  # the end of the old connection is noticed
+        return found
+
+    monkeypatch.setattr(stream, "read_input", read)
+    monkeypatch.setattr(stream, "trim_input", lambda *_: asyncio.sleep(0))  # it only hides a second time
+    await page.send("shell.input", shell="main", data="x")
+    await page.get("command.finished")
+    await page.run("cat once")
+    assert page.drawn["main"].count(b"42x\r\n") == 1
+    first, *_ = (own for own, data in readers if data == "x")
+    assert [own for own, data in readers if "once" in data] != [] and first not in [own for own, data in readers if "once" in data]
+    await page.close()
+
+
 async def test_the_agent_is_killed(lab):  # noqa: F811
     """The student ends the agent: its shells are gone, the page is told, and opens another in the same place."""
     alice, _sandbox, agent = lab
@@ -108,6 +140,27 @@ async def test_the_agent_is_killed(lab):  # noqa: F811
     await page.get("shell.opened", shell="main")
     assert (await page.run("echo again"))["exit_code"] == 0
     assert b"again\r\n" in page.drawn["main"][before:]
+    await page.close()
+
+
+async def test_a_row_that_a_killed_worker_did_not_write(lab, asked, monkeypatch):  # noqa: F811
+    """The page was told of the command, and the log has it; the next worker hears of it again, and writes the row, once."""
+    alice, sandbox, _ = lab
+    page = await Page.open(alice)
+    await page.shell()
+    await page.run("true", block="1")
+    in_thread = record.in_thread
+    stuck = asyncio.Event()
+    monkeypatch.setattr(record, "in_thread", lambda _: stuck.wait())  # the database hangs
+    await page.run("(exit 3)", block="2")
+    await asked.carriers[-1].kill()
+    monkeypatch.setattr(record, "in_thread", in_thread)
+    for block in ("1", "2"):
+        await until_row((await page.get("command.started", block=block))["id"])
+    await page.run("(exit 4)", block="3")
+    await until_row((await page.get("command.started", block="3"))["id"])
+    rows = Command.objects.filter(sandbox=sandbox).order_by("started_at").values_list("block", "exit_code")
+    assert await db(lambda: list(rows))() == [("1", 0), ("2", 3), ("3", 4)]
     await page.close()
 
 
@@ -134,8 +187,6 @@ async def test_it_ends_with_the_sandbox(lab, asked):  # noqa: F811
 
 
 async def test_it_ends_when_nobody_looks(lab, asked, monkeypatch):  # noqa: F811
-    from netcontrol import attach
-
     monkeypatch.setattr(attach, "NOBODY_SECONDS", 0.5)
     alice, _sandbox, _ = lab
     page = await Page.open(alice)
@@ -218,3 +269,46 @@ async def test_a_sandbox_that_is_not_claimed_is_not_carried(lab):  # noqa: F811
     _alice, sandbox, _ = lab
     await db(Sandbox.objects.filter(pk=sandbox.pk).update)(state=Sandbox.State.ENDED)
     await asyncio.wait_for(Carrying(sandbox).start().task, 2)
+
+
+async def test_a_page_that_comes_back_does_not_hold_the_program(lab):  # noqa: F811
+    """What it had drawn before counts as drawn. It acknowledges every 64 KiB, so it would say nothing until more was printed."""
+    alice, _sandbox, _ = lab
+    page = await Page.open(alice)
+    await page.shell()
+    await page.run("seq 1 70000")
+    drawn = {"main": len(page.drawn["main"])}
+    assert drawn["main"] > WINDOW
+    await page.close()
+    again = await Page.open(alice, since=drawn)
+    again.acknowledges = False
+    again.begun["main"] = drawn["main"]
+    await again.send("shell.open", host="lab", shell="main", cols=80, rows=24)
+    await again.get("shell.opened")
+    assert (await again.run("seq 1 10000"))["exit_code"] == 0
+    await again.close()
+
+
+async def test_a_page_that_comes_back_is_not_told_to_forget(lab, private_redis):  # noqa: F811
+    """Of a shell that ended and was opened again: both openings and the end between them are past, also when Redis comes back empty."""
+    alice, _sandbox, _ = lab
+    page = await Page.open(alice)
+    await page.shell()
+    await page.send("shell.input", shell="main", data="exit\r")
+    await page.get("shell.closed")
+    await page.send("shell.open", host="lab", shell="main", cols=80, rows=24)
+    await page.run("echo $((6*7))x")
+    drawn = {"main": len(page.drawn["main"])}
+    for empty in (False, True):
+        await page.close()
+        if empty:
+            private_redis.kill()
+            private_redis.start()
+        page = await Page.open(alice, since=drawn)
+        page.begun["main"] = drawn["main"]
+        await page.get("sandbox.state", worker="up")
+        await page.get("commands")  # a command that ends before this is in it, and is no event
+        await page.run("echo $((6*8))y")
+        assert not [event for event in page.events if event["type"] in ("shell.opened", "shell.closed")]
+        drawn["main"] += len(page.drawn["main"])
+    await page.close()
