@@ -75,7 +75,7 @@ async def test_a_long_command_text_counts_as_what_it_holds(host):
 async def test_lies_about_offsets_are_counted_and_no_more(host):
     """An output that begins after its end, or at the end of the world: the row says nonsense of its own command, and nothing breaks."""
     said = []
-    host.record.finished = lambda m, printed: said.append(printed)
+    host.record.finished = lambda m, printed, written: said.append(printed)
     host.record.printed = lambda id, printed: said.append(printed)
     started = {"type": "command.started", "shell": "a", "id": 1, "block": "", "text": "x", "started_at": 1.0}
     finished = {"type": "command.finished", "shell": "a", "id": 1, "block": "", "exit_code": 0, "duration_ms": 1.0}

@@ -10,7 +10,6 @@ from netcontrol import record as record_module
 from netcontrol.capture import HEAD, TAIL, Printed
 from netcontrol.hostlink import HostLink
 from netcontrol.models import Command
-from netcontrol.outbox import Lately
 from netcontrol.record import MAX_OUTPUT, CommandRecord
 from netcontrol.tests.agent_fixtures import Page, db, docks, make_sandbox, private_redis, until  # noqa: F401
 from netcontrol.tests.test_consumers import asked, lab, until_row  # noqa: F401
@@ -98,7 +97,7 @@ async def test_attach_killed_between_the_log_and_the_database(lab, asked, monkey
     page = await Page.open(alice)
     await page.shell()
     with monkeypatch.context() as away:
-        away.setattr(CommandRecord, "_queue", lambda *_: None)
+        away.setattr(CommandRecord, "_queue", lambda *_, **__: None)
         ended = []
         for n, command in enumerate((FLOOD, "echo short; (exit 3)", "true")):
             await page.send("run", shell="main", block=str(n), text=command)
@@ -226,12 +225,12 @@ async def written():
 
 def started(record: CommandRecord, text: str = "x") -> str:
     id = str(uuid.uuid4())
-    record.started({"id": id, "host": "lab", "shell": "lab", "block": "", "text": text}, datetime.now(UTC))
+    record.started({"id": id, "host": "lab", "shell": "lab", "block": "", "text": text}, datetime.now(UTC), lambda: None)
     return id
 
 
 def finished(record: CommandRecord, id: str, printed: Printed, code: int = 0) -> None:
-    record.finished({"id": id, "exit_code": code, "duration_ms": 1.0}, printed)
+    record.finished({"id": id, "exit_code": code, "duration_ms": 1.0}, printed, lambda: None)
 
 
 async def test_a_sandbox_keeps_so_much_output_and_no_more(written, monkeypatch):
@@ -291,13 +290,3 @@ async def test_hostile_text_is_a_row_all_the_same(written):
     await record.changes.join()
     row = await db(Command.objects.get)(pk=id)
     assert (row.text, row.output_head) == ("nul ? <b>", "\ufffd")
-
-
-async def test_an_end_that_comes_before_its_row_is_recovered(written):
-    record, _ = written
-    m = {"id": str(uuid.uuid4()), "host": "lab", "shell": "lab", "block": "", "text": "x", "started_at": datetime.now(UTC).isoformat(), "offset": 0}
-    finished(record, m["id"], Printed(b"out", b"", 3), 4)
-    record.recover([Lately(m)])
-    await record.changes.join()
-    row = await db(Command.objects.get)(pk=m["id"])
-    assert (row.output_head, row.exit_code, record.rowless) == ("out", 4, {})

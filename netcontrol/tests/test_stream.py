@@ -52,9 +52,9 @@ async def test_log_and_position(line):
     await stream.take_lease(r, BOX, token)
     entries = [Entry("main", 0, b"a\x00\xff"), Entry("main", message={"type": "x"}), Entry("", message={"type": "y"}), Entry("other", 5, b"b")]
     await stream.append(line, BOX, token, entries, {"main": '{"offset": 3}'}, {})
-    epoch, places = await stream.positions(r, BOX)
+    epoch, places = await stream.positions(line, BOX)
     assert await stream.known_shells(r, BOX) == {"main"}
-    assert places == {"main": {"offset": 3}} and epoch == (await stream.positions(r, BOX))[0]
+    assert places == {"main": {"offset": 3}} and epoch == (await stream.positions(line, BOX))[0]
     after = {"": "0-0", "main": "0-0", "other": "0-0"}
     found = await stream.read_log(line, BOX, after, wait=False)
     assert [(e.shell, e.offset, e.data, e.message) for e in found if e.shell == "main"] == [("main", 0, b"a\x00\xff", None), ("main", 0, b"", {"type": "x"})]
