@@ -29,6 +29,11 @@ class Place:
     seq: int = 0  # events
     pid: int = 0
     open: bool = False
+    name: str = ""  # that the student gave it
+
+    def known(self) -> dict[str, Any]:
+        """What a page must know of it before its output."""
+        return {"host": self.host, "name": self.name, "end": self.offset}
 
 
 class Outbox:

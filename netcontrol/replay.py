@@ -30,6 +30,8 @@ class Replay:
         self.sandbox, self.tell, self.moved = sandbox, tell, moved
         self.drawn = dict(since)  # shell -> what was sent to the page; then comes what follows
         self.acks: dict[str, int] = {}  # shell -> what the page has drawn
+        self.had: dict[str, int] = {}  # `drawn` when the log was begun anew
+        self.log_at: dict[str, int] = {}  # shell -> how far the log was read: an event before what the page had is none any more
         self.heard: dict[tuple[str, str], None] = {}  # events of commands that the page has, oldest first
         self.seen: dict[str, tuple[str, int]] = {}  # shell -> (boot, seq) of the last event
 
@@ -45,11 +47,14 @@ class Replay:
         while True:
             own = stream.connect()
             try:
+                self.had, self.log_at = dict(self.drawn), {}
                 end = await stream.log_end(own, self.sandbox)  # of what belongs to no shell, only what comes now is news
                 shells = await stream.known_shells(own, self.sandbox)
                 after = {"": end or "0-0", **{shell: "0-0" for shell in {*shells, *self.drawn}}}
                 if not replayed:
                     await self._tell_commands(owner)
+                for shell, place in shells.items():
+                    await self.tell({"type": "shell.known", "shell": shell, "host": place["host"], "name": place.get("name", ""), "end": place["offset"]})
                 while entries := await stream.read_log(own, self.sandbox, after, block_ms=None):
                     await self._relay(entries, after, replay=True)
                 replayed = True
@@ -87,6 +92,7 @@ class Replay:
                 await flush()
                 await self._event(entry.message, after, replay)
                 continue
+            self.log_at[entry.shell] = entry.offset + len(entry.data)
             known = self.drawn.get(entry.shell)
             fresh = entry.data[max(0, (known or 0) - entry.offset) :]
             if not fresh:
@@ -114,10 +120,11 @@ class Replay:
             if known and known[0] == boot and seq <= known[1]:
                 return  # Redis came back empty, and everything that is kept is written again
             self.seen[shell] = (boot, seq)
+        if replay and kind in ("shell.opened", "shell.closed", "shell.named") and self.log_at.get(shell, 0) < self.had.get(shell, 0):
+            return
         match kind:
             case "shell.known":
                 after.setdefault(shell, "0-0")
-                return
             case "error":
                 if not replay:
                     await self.tell(messages.error(m["code"], shell=shell, block=m["block"]))
