@@ -196,7 +196,7 @@ steps((title) => {
 });
 
 const open = drawer(root, (yes) => { strip.brief(); if (yes) setTimeout(() => shells?.wake(), 280); }); // when it has come up
-const filter = keyRow(root, (text) => shells?.input(shells.current, text));
+const filter = keyRow(root, (text) => shells?.input(shells.current, text), (text) => shells?.terminal?.paste(text));
 fullWindow(root, () => shells?.refit());
 
 root.querySelector("[data-new-terminal]").onclick = (event) => {
@@ -251,4 +251,4 @@ asked.then(({ Shells }) => {
   changed();
 });
 
-window.patchbay = { text: (shell) => shells?.text(shell) ?? "", terminal: (shell) => shells?.all.get(shell)?.terminal, socket }; // for tests
+window.patchbay = { text: (shell) => shells?.text(shell) ?? "", terminal: (shell) => shells?.all.get(shell)?.terminal, ended: (shell) => commands.of(shell).filter((command) => command.over).length, socket }; // for tests

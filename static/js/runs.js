@@ -2,13 +2,13 @@
 import { counter, duration, el, glyph, program, setGlyph } from "./words.js";
 
 const GLYPH = { idle: "playo", queued: "waitg", busy: "spin", done: "okg", fail: "badg", halt: "stop" };
-const AGAIN = 400; // ms in which a second press of the same button is a slip: Run must not be Stop already
+const AGAIN = 400; // ms after a button became Stop, or was it, in which a press means what it was before
 const UNHEARD = 5000; // ms after which a command line that no shell reported is given back
 
 export class Runs {
   /** `on`: run(block, host, shell, text) → bool, stop(shell), nameOf(shell), ready(host, shell) → bool, runningIn(shell) → command, say(text) */
   constructor(root, commands, on) {
-    Object.assign(this, { root, commands, on, why: "", short: "", act: null, sent: new Map(), queued: null, pressed: new Map() });
+    Object.assign(this, { root, commands, on, why: "", short: "", act: null, sent: new Map(), queued: null, changed: new Map() });
     this.expected = JSON.parse(document.getElementById("expected").textContent); // block → exit code that is as it should be, of every lesson, where it is not 0
     root.addEventListener("click", ({ target, detail }) => {
       const run = target.closest("[data-run]")?.closest(".run");
@@ -74,8 +74,7 @@ export class Runs {
 
   #click(run) {
     const state = run.dataset.state, { shell, host, block } = run.dataset;
-    if (Date.now() - (this.pressed.get(block) ?? 0) < AGAIN) return;
-    this.pressed.set(block, Date.now());
+    if (Date.now() - (this.changed.get(block) ?? 0) < AGAIN) return;
     if (state === "busy") return this.on.stop(shell);
     if (state === "queued") return this.#unqueue();
     if (this.why && this.why !== "wait") return this.#says(run, this.act ? [this.why, this.act()] : this.why);
@@ -136,6 +135,7 @@ export class Runs {
     time.hidden = !took; time.textContent = took;
     const shape = again ? "again" : label;
     if (button.dataset.shape !== shape) {
+      if ([shape, button.dataset.shape].includes("Stop")) this.changed.set(block, Date.now());
       button.dataset.shape = shape;
       button.className = again ? "icon s" : "b s";
       button.replaceChildren(...(again ? [glyph("again")] : label === "Stop" ? [glyph("stop"), "Stop"] : [label]));

@@ -1,5 +1,5 @@
 // The terminals: one per shell, opened again after every connection, named and closed. Must not know of Run blocks or of the lab's clock.
-import { crisp, Terminal } from "./terminal.js";
+import { crisp, FOUND, Terminal } from "./terminal.js";
 import { Tabs } from "./tabs.js";
 
 const CHUNK = 16 * 1024; // characters in one shell.input
@@ -144,7 +144,7 @@ export class Shells {
 
   opened({ shell, host, pid, end }) {
     const entry = this.ensure(shell, host, true);
-    if ((entry.pid !== null && entry.pid !== pid) || entry.ended) entry.terminal.restart();
+    if (end < (entry.terminal.next ?? 0) && entry.pid !== pid) entry.terminal.restart(); // another agent's: it counts from the start. Else it goes on below what the one before printed
     Object.assign(entry, { pid, open: true });
     this.#ended(entry, false);
     entry.terminal.opened(end);
@@ -262,7 +262,7 @@ export class Shells {
     const step = async (way) => {
       const search = await this.terminal.search();
       if (this.searched !== search) { this.searched = search; search.onDidChangeResults(({ resultIndex, resultCount }) => { $("found").textContent = field.value ? `${resultIndex + 1}/${resultCount}` : ""; }); }
-      const decorations = { matchOverviewRuler: "#7d878c", activeMatchColorOverviewRuler: "#7d878c", matchBackground: "#faea68", activeMatchBackground: "#e6a800" };
+      const decorations = { matchOverviewRuler: "#7d878c", activeMatchColorOverviewRuler: "#7d878c", matchBackground: "#faea68", activeMatchBackground: FOUND };
       way < 0 ? search.findPrevious(field.value, { decorations }) : search.findNext(field.value, { decorations, incremental: way === 0 });
     };
     field.oninput = () => step(0);
@@ -276,6 +276,7 @@ export class Shells {
   async #find(open) {
     const finder = this.root.querySelector("[data-finder]");
     finder.hidden = !open;
+    for (const { terminal } of this.all.values()) terminal.setFinding(open);
     if (open) { const field = finder.querySelector("input"); field.focus(); field.select(); }
     else { (await this.terminal?.search())?.clearDecorations(); this.terminal?.clearSelection(); this.terminal?.focus(); }
   }

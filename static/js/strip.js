@@ -25,7 +25,7 @@ export class Strip {
     const { ready, kept, state, lost, worker, running, last, good, ended } = this.now();
     if (lost) {
       this.#show("lost", "trouble", "waitg", () => [el("b", "", ""), " ", ...this.#goesOn(running), this.#button("Try now", this.act.tryNow)]);
-      this.node.querySelector("b").textContent = `Connection lost ${counter(Date.now() - lost.since)} ago.`;
+      this.node.querySelector("b").textContent = Date.now() - lost.since < 1000 ? "Connection lost." : `Connection lost ${counter(Date.now() - lost.since)} ago.`;
       this.#time(lost.next > Date.now() ? `next try in ${Math.ceil((lost.next - Date.now()) / 1000)} s` : "trying");
       return;
     }

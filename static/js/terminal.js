@@ -8,6 +8,7 @@ import { duration, el, glyph, toClipboard } from "./words.js";
 const ACK_EVERY = 64 * 1024;
 const FONT = '"JetBrains Mono Variable", "Noto Sans Mono CJK SC", ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace';
 const CURSOR = "\x1b[?47h\x1b[?47l"; // makes xterm draw its cursor before the first focus: a prompt without one looks dead
+export const FOUND = "#e6a800";
 const ANSWERS = 32; // a second
 const PLAIN = "\x1b7\x1b[?1049l\x1b[r\x1b8\x1b[?1000;1002;1003;1006l\x1b[0m"; // whatever a program left on
 const ANSWER = /^\x1b(\[[?>=]?[\d;]*[cnRuxty]|[\]P_].*)/s; // what a terminal answers by itself when it is asked
@@ -16,15 +17,16 @@ const ANSWER = /^\x1b(\[[?>=]?[\d;]*[cnRuxty]|[\]P_].*)/s; // what a terminal an
 export const crisp = (size) => { const ratio = 0.6 * devicePixelRatio; return Math.round(size * ratio) / ratio + 0.02; };
 
 /** xterm's colours from the page's tokens, as they are now. */
-export function colours(stale) {
+export function colours(stale, finding = false) {
   const probe = el("i");
   document.body.append(probe);
   const read = (token) => { probe.style.color = `var(--${token})`; return getComputedStyle(probe).color; };
   const [red, green, yellow, blue, magenta, cyan] = ["red", "green", "yellow", "blue", "magenta", "cyan"].map((hue) => read(`t-${hue}`));
   const ink = read("ink"), ink2 = read("ink-2"), ink3 = read("ink-3"), term = read("term");
   const theme = {
-    background: term, foreground: stale ? ink3 : ink, cursor: stale ? ink3 : ink, cursorAccent: term,
+    background: term, foreground: stale ? ink3 : ink, cursor: stale ? term : ink, cursorAccent: stale ? ink3 : term, // a terminal without a cursor does not look alive
     selectionBackground: read("select"), selectionInactiveBackground: read("select"),
+    ...(finding && { selectionInactiveBackground: FOUND, selectionForeground: read("on-new") }), // the match one is at is selected
     black: ink3, brightBlack: ink3, white: ink2, brightWhite: ink,
     red, green, yellow, blue, magenta, cyan,
     brightRed: red, brightGreen: green, brightYellow: yellow, brightBlue: blue, brightMagenta: magenta, brightCyan: cyan,
@@ -54,7 +56,7 @@ export class Terminal {
     this.xterm = new Xterm({
       allowProposedApi: true, fontFamily: FONT, fontSize: crisp(fontSize), fontWeight: 450, fontWeightBold: 700, screenReaderMode: reader, theme: colours(false),
       cursorBlink: false, cursorInactiveStyle: "outline", scrollback: 10000, minimumContrastRatio: 4.5, macOptionIsMeta: true, scrollOnUserInput: true,
-      drawBoldTextInBrightColors: false, smoothScrollDuration: 0, tabStopWidth: 8,
+      drawBoldTextInBrightColors: false, logLevel: "off", smoothScrollDuration: 0, tabStopWidth: 8,
     });
   }
 
@@ -82,7 +84,9 @@ export class Terminal {
     xterm.onData((data) => { if (!this.stale && (!ANSWER.test(data) || this.#mayAnswer())) this.on.input(data); });
     xterm.textarea.addEventListener("focus", () => this.on.took());
     xterm.onBinary((data) => { if (!this.stale) this.on.input(data); });
-    xterm.onCursorMove(() => this.#follow());
+    xterm.onCursorMove(() => { // at most once a frame: it makes the browser lay the page out
+      if (this.pans && !this.following) this.following = requestAnimationFrame(() => { this.following = null; this.#follow(); });
+    });
     this.watcher = new ResizeObserver(() => this.resize());
     this.watcher.observe(this.screen);
     this.#sharpen();
@@ -125,8 +129,7 @@ export class Terminal {
 
   /** Another bash under the same name: nothing of the old one counts. */
   restart() {
-    this.xterm.reset();
-    this.xterm.write(CURSOR);
+    this.xterm.write(`\x1bc${CURSOR}`); // not reset(): what is still to be drawn comes before it
     this.next = null;
     this.marked.clear();
     this.last = null;
@@ -153,7 +156,7 @@ export class Terminal {
     this.paint();
   }
 
-  paint() { this.xterm.options.theme = colours(this.stale || this.dead); }
+  paint() { this.xterm.options.theme = colours(this.stale || this.dead, this.finding); }
 
   /** What programs ask the terminal is answered by whoever is in front of it, once, and not without end: a flood of questions is no use to anybody. */
   #mayAnswer() {
@@ -168,6 +171,8 @@ export class Terminal {
 
   setFontSize(size) { this.xterm.options.fontSize = crisp(size); this.resize(); }
   setReader(on) { this.xterm.options.screenReaderMode = on; }
+  setFinding(on) { this.finding = on; this.paint(); }
+  paste(text) { this.stale || this.dead ? this.on.refused() : this.xterm.paste(text); }
   focus() { this.xterm.focus(); }
   clearSelection() { this.xterm.clearSelection(); }
 
@@ -175,7 +180,8 @@ export class Terminal {
     if (!this.screen.offsetParent || !this.fitter) return;
     const cell = this.#cell();
     // On a phone a table of `ip` or `brctl` would wrap: keep 80 columns there and pan.
-    if (cell) this.screen.style.setProperty("--wide", innerWidth <= 760 ? `${Math.ceil(cell * 80) + 16}px` : "0");
+    this.pans = innerWidth <= 760;
+    if (cell) this.screen.style.setProperty("--wide", this.pans ? `${Math.ceil(cell * 80) + 16}px` : "0");
     const size = this.fitter.proposeDimensions();
     if (!size || !(size.cols > 1 && size.rows > 1)) return;
     const { viewportY, baseY } = this.xterm.buffer.active;
