@@ -288,6 +288,15 @@ def test_a_terminal_is_opened_named_and_closed_in_every_browser(page, chromium):
     assert do(page, "pgrep -c sleep || true") == "0"
     another(page)  # the name is free, and nothing of the old one is there
     assert labels(page) == ["lab", "lab-2"] and text(page, "lab-2") == "root@lab:~#" and "Nothing has run" in strip(page)
+    type_command(page, "sleep 500")
+    until(page, lambda: "sleep 500" in strip(page), what="the command")
+    page.reload()  # the end of the one before is in the log, and is not this one's
+    until(page, lambda: page.locator("#tab-lab-2 .busy-dot").count() == 1 and "sleep 500" in text(page, "lab-2"), what="the running command after a reload")
+    page.get_by_role("tab", name="lab-2").click()
+    until(page, lambda: "sleep 500 runs" in strip(page), what="the running command in the strip")
+    focus(page)
+    page.keyboard.press("Control+c")
+    until(page, lambda: "stopped, exit 130" in strip(page), what="its end")
     page.keyboard.press("Control+F6")
     page.keyboard.press("Delete")
     until(page, lambda: labels(page) == ["lab"], what="the end, without a question")
@@ -437,6 +446,23 @@ def test_a_page_that_is_hidden_at_load_has_the_right_size(page):
     hidden.goto(page.url)
     until(hidden, lambda: at_prompt(hidden), what="a prompt")
     assert (xterm(hidden, "cols"), xterm(hidden, "rows")) == (xterm(page, "cols"), xterm(page, "rows"))
+
+
+def test_a_page_in_the_background_does_not_hold_a_program_back(page):
+    """A browser draws there once a second, later once a minute; here not at all. What it missed is drawn when it is looked at again."""
+    page.add_init_script("""
+      Object.defineProperty(document, 'hidden', { get: () => Boolean(window.background), configurable: true });
+      const real = window.setTimeout, late = [];
+      window.setTimeout = (call, ms, ...more) => window.background ? late.push(call) && 0 : real(call, ms, ...more);
+      window.forth = () => { window.background = false; for (const call of late.splice(0)) call(); };
+    """)
+    start(page)
+    do(page, "echo before")
+    page.evaluate("window.background = true")
+    page.evaluate("window.patchbay.socket.send({ type: 'run', shell: 'lab', block: '', text: 'seq 1 200000' })")
+    until(page, lambda: "seq 1 200000, exit 0" in strip(page), 15, "the end of the program")
+    page.evaluate("window.forth()")
+    until(page, lambda: at_prompt(page) and "\n200000\n" in text(page), 15, "what was missed")
 
 
 # What a hostile program prints

@@ -37,11 +37,10 @@ export class Commands {
     try { localStorage.setItem("stopped", JSON.stringify([...stoppedBefore(), command.id].slice(-100))); } catch { /* private window */ }
   }
 
-  /** The shell's bash ended. `asked`: somebody closed the terminal, and with it what ran there. */
-  closed(shell, asked) {
-    this.running.delete(shell);
-    const last = this.lastOf.get(shell);
-    if (asked && last?.over && last.exit_code === null) last.closed = true;
+  /** The shell's bash ended. `asked`: somebody closed the terminal, and with it what ran there. `past`: it was opened anew since. */
+  closed(shell, asked, past) {
+    if (!past) this.running.delete(shell);
+    if (asked) for (const command of this.of(shell)) if (command.over && command.exit_code === null) command.closed = true;
   }
 
   /** What ran in a shell, oldest first. */

@@ -57,8 +57,10 @@ const handlers = {
   "shell.opened"(message) { shells ? shells.opened(message) : early.push(["opened", message]); },
   "shell.closed"(message) {
     if (!shells) { early.push(["closed", message]); return; }
-    commands.closed(message.shell, message.asked);
+    const past = shells.isPast(message.shell);
+    commands.closed(message.shell, message.asked, past);
     shells.closed(message);
+    if (!past && !shells.all.has(message.shell)) commands.lastOf.delete(message.shell); // its name is free
     runs.draw();
     settle();
     changed();
@@ -228,7 +230,7 @@ for (const kind of ["scroll", "pointermove", "keydown"]) addEventListener(kind, 
 asked.then(({ Shells }) => {
   shells = new Shells(root, hosts, {
     send: (message) => socket.send(message.type === "shell.input" ? { ...message, data: filter(message.data) } : message),
-    gone(shell) { commands.lastOf.delete(shell); runs.draw(); strip.draw(); },
+    gone() { runs.draw(); strip.draw(); },
     named: () => runs.draw(),
     link: follow,
     interrupted(shell) { commands.interrupted(shell); },

@@ -7,7 +7,7 @@ const keep = (name, value) => { try { localStorage.setItem(name, value); } catch
 const kept = (name) => { try { return localStorage.getItem(name); } catch { return null; } };
 
 export class Shells {
-  /** `hosts`: their names; a host's first terminal has its name. `on`: send(message) → bool, opened(shell), selected(shell), gone(shell),
+  /** `hosts`: their names; a host's first terminal has its name. `on`: send(message) → bool, opened(shell), selected(shell), gone(),
    *  named(), refused(), say(text), link(address), running(shell) → the program that runs or "", interrupted(shell), past(shell) → its commands */
   constructor(root, hosts, on) {
     this.root = root;
@@ -33,6 +33,7 @@ export class Shells {
   since() { return Object.fromEntries([...this.all.values()].filter((s) => s.terminal.next !== null).map((s) => [s.shell, s.terminal.next])); }
   isOpen(shell) { return Boolean(this.all.get(shell)?.open); }
   hasEnded(shell) { return Boolean(this.all.get(shell)?.ended); }
+  isPast(shell) { return (this.all.get(shell)?.terminal.next ?? 0) < (this.known.get(shell)?.end ?? 0); } // the log is being read again, and goes on
   nameOf(shell) { return this.tabs.nameOf(shell); }
   #extra(shell) { return !this.hosts.includes(shell); }
   text(shell = this.current) { return this.all.get(shell)?.terminal.text() ?? ""; }
@@ -57,6 +58,7 @@ export class Shells {
     terminal.atPrompt = () => !this.on.running(shell);
     this.tabs.add(shell, host, this.#extra(shell));
     this.tabs.setName(shell, this.known.get(shell)?.name ?? "");
+    this.markBusy(this.on.running);
     terminal.liveFrom = this.known.get(shell)?.end ?? 0;
     Object.assign(terminal.screen, { id: `screen-${shell}` });
     terminal.screen.setAttribute("role", "tabpanel");
@@ -155,7 +157,7 @@ export class Shells {
   closed({ shell, exit_code: code, asked }) {
     this.named({ shell, name: "" }); // a name lasts as long as its bash
     const entry = this.all.get(shell);
-    if (!entry) return this.on.gone(shell);
+    if (!entry) return;
     if (this.#extra(shell) && (asked || code === 0)) return this.#remove(entry);
     if (entry.ended) return;
     Object.assign(entry, { open: false, asked: false, closing: false });
@@ -221,7 +223,7 @@ export class Shells {
     if (this.current === entry.shell) { this.current = null; const next = before ?? [...this.all.keys()][0]; if (next) this.select(next); }
     if (inTerminal) this.terminal?.focus();
     if (inTab) this.tabs.focus(this.current);
-    this.on.gone(entry.shell);
+    this.on.gone();
   }
 
   /** Two pages may look at one shell with windows of different sizes: it has the size of the one that is being used. */

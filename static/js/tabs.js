@@ -48,8 +48,11 @@ export class Tabs {
       button.setAttribute("aria-selected", name === shell);
       button.tabIndex = name === shell ? 0 : -1;
     }
-    this.of.get(shell)?.box.scrollIntoView({ block: "nearest", inline: "nearest" });
+    this.#inSight();
   }
+
+  /** The selected tab, whole, × and all: it grows with its name and when something runs. */
+  #inSight() { this.list.querySelector(".tab-box.here")?.scrollIntoView({ block: "nearest", inline: "nearest" }); }
 
   nameOf(shell) { return this.of.get(shell)?.name || shell; }
 
@@ -59,6 +62,7 @@ export class Tabs {
     tab.name = name;
     tab.label.textContent = name || shell;
     tab.button.title = name ? `${name}: ${shell} on ${tab.host}` : "";
+    this.#inSight();
   }
 
   /** `state`: "" | "ended" | "closing" */
@@ -67,7 +71,7 @@ export class Tabs {
   markBusy(isBusy) {
     for (const [shell, { button }] of this.of) {
       const dot = button.querySelector(".busy-dot");
-      if (isBusy(shell) && !dot) { const mark = el("span", "busy-dot"); mark.setAttribute("role", "img"); mark.setAttribute("aria-label", "a command is running"); button.append(mark); }
+      if (isBusy(shell) && !dot) { const mark = el("span", "busy-dot"); mark.setAttribute("role", "img"); mark.setAttribute("aria-label", "a command is running"); button.append(mark); this.#inSight(); }
       else if (!isBusy(shell)) dot?.remove();
     }
   }

@@ -6,6 +6,7 @@ import { WebLinksAddon } from "@xterm/addon-web-links";
 import { duration, el, glyph, toClipboard } from "./words.js";
 
 const ACK_EVERY = 64 * 1024;
+const UNDRAWN = 4 * 1024 * 1024; // bytes that a page nobody sees may keep for later
 const FONT = '"JetBrains Mono Variable", "Noto Sans Mono CJK SC", ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace';
 const CURSOR = "\x1b[?47h\x1b[?47l"; // makes xterm draw its cursor before the first focus: a prompt without one looks dead
 export const FOUND = "#e6a800";
@@ -103,6 +104,10 @@ export class Terminal {
     const fresh = bytes.subarray(this.next - offset);
     if (!fresh.length) return;
     const end = (this.next += fresh.length);
+    if (document.hidden && end - this.drawn < UNDRAWN && end - this.acked >= ACK_EVERY) { // a browser hardly draws there: the program must not wait for it
+      this.acked = end;
+      this.on.drawn(end);
+    }
     const past = end <= this.liveFrom;
     this.old += past;
     this.xterm.write(fresh, () => {
