@@ -10,6 +10,16 @@ from pygments.util import ClassNotFound
 
 _INFO = re.compile(r"(?P<language>[A-Za-z0-9+-]*)\s*(?:\{(?P<words>[^{}]*)\})?")
 _KINDS = ("run", "copy", "expect")
+# Command lines that run until they are stopped: how they begin, and an option with which they do end.
+_ENDLESS = (
+    (r"ping6?\b", r"\s-\w*[cw]"),
+    (r"tcpdump\b", r"\s-\w*c"),
+    (r"top\b", r"\s-\w*n"),
+    (r"watch\b", None),
+    (r"tail\b.*\s(-\w*[fF]|--follow)", r"\s--pid"),
+    (r"(docker (container )?logs|podman logs|journalctl)\b.*\s(-\w*f\w*|--follow)", r"\s--until"),
+    (r"docker events\b", r"\s--until"),
+)
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,8 @@ def _run(language: str, words: list[str], text: str, hosts: list[str], wrong: li
         code = "0"
     if "background" in given and "exit" in given:
         wrong.append("a background block runs until it is stopped, so it cannot promise an exit code.")
+    if "background" not in given and (program := _endless(text.strip())):
+        wrong.append(f"“{program}” does not end by itself here: give it an end (`ping -c 3`), or make the block “bash {{run background}}”.")
     if language != "bash":
         wrong.append(f"a run block is “bash”, not “{language}”.")
     lines = text.strip().splitlines()
@@ -94,6 +106,16 @@ def _run(language: str, words: list[str], text: str, hosts: list[str], wrong: li
     elif not lines[0].isprintable():
         wrong.append("a command line cannot hold tabs or control characters: the shell would take them as keys.")
     return Fence(language, "run", host, int(code), "background" in given), wrong
+
+
+def _endless(line: str) -> str:
+    """The program that this line waits for without end, "" if there is none that we know of. What stands before a pipe is not looked at."""
+    last = re.split(r"&&|\|\||;", line)[-1].strip()
+    last = re.sub(r"^(sudo |(docker|podman) exec (-\S+ )*\S+ |ip netns exec \S+ )+", "", last)
+    for begins, ends in _ENDLESS:
+        if re.match(begins, last) and not (ends and re.search(ends, last)) and "|" not in last and not last.endswith("&"):
+            return last.split()[0]
+    return ""
 
 
 def _language(name: str) -> list[str]:

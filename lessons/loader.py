@@ -62,6 +62,12 @@ class Catalogue:
     def lessons(self) -> tuple[Lesson, ...]:
         return tuple(lesson for module in self.modules for lesson in module.lessons)
 
+    @property
+    def expected(self) -> dict[str, int]:
+        """Block -> the exit code that is as it should be, where that is not 0: a page shows what ran at other steps, too."""
+        steps = (step for lesson in self.lessons for step in lesson.steps)
+        return {block.id: block.expect for step in steps for block in step.text.blocks if block.expect}
+
     def lesson(self, slug: str) -> Lesson | None:
         return next((lesson for lesson in self.lessons if lesson.slug == slug), None)
 

@@ -80,6 +80,7 @@ def _page(request: HttpRequest, lesson: Lesson, at: Step) -> HttpResponse:
         "start_url": f"{reverse('lessons:start', args=[lesson.slug])}?step={at.number}",
         "lab": lab_state(request.user),
         "hosts": list(lesson.keys.hosts),
+        "expected": catalogue().expected,
     }
     return render(request, "lessons/lesson.html", context)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 
-from netcontrol.agent.protocol import MAX_SHELLS, MAX_TEXT, BadFrame, Frames, message, parse_message, parse_output
+from netcontrol.agent.protocol import MAX_NAME, MAX_SHELLS, MAX_TEXT, BadFrame, Frames, message, parse_message, parse_output
 
 READ = 256 * 1024
 DIAL_SECONDS = 5.0
@@ -142,13 +142,15 @@ def _input_id(v: Any) -> bool:
 ERRORS = ("busy", "unknown_shell", "too_many_shells", "too_long")
 OFFSET, SEQ, CODE, PID = _count(2**62), _count(2**53), lambda v: v is None or _count(255)(v), _count(2**31)
 FLAG = lambda v: isinstance(v, bool)  # noqa: E731
-SHELL = {"shell": _name, "pid": PID, "open": FLAG, "begin": OFFSET, "end": OFFSET, "running": lambda v: v is None or SEQ(v)}
+TITLE = lambda v: _text(MAX_NAME)(v) and v.isprintable()  # noqa: E731
+SHELL = {"shell": _name, "name": TITLE, "pid": PID, "open": FLAG, "begin": OFFSET, "end": OFFSET, "running": lambda v: v is None or SEQ(v)}
 SCHEMA: dict[str, dict[str, Any]] = {
     "welcome": {"boot": lambda v: _text(32)(v) and v.isalnum(), "last_input": _input_id, "shells": _shells},
     "displaced": {},
     "taken": {"id": _input_id},
     "shell.opened": {"shell": _name, "offset": OFFSET, "end": OFFSET, "pid": PID, "seq": SEQ},
-    "shell.closed": {"shell": _name, "exit_code": CODE, "seq": SEQ},
+    "shell.closed": {"shell": _name, "exit_code": CODE, "asked": FLAG, "seq": SEQ},
+    "shell.named": {"shell": _name, "name": TITLE, "seq": SEQ},
     "shell.gap": {"shell": _name, "from": OFFSET, "to": OFFSET},
     "command.started": {"shell": _name, "id": SEQ, "block": _text(64), "text": _text(MAX_TEXT), "started_at": _number(2**33), "offset": OFFSET, "seq": SEQ},
     "command.finished": {"shell": _name, "id": SEQ, "block": _text(64), "exit_code": CODE, "duration_ms": _number(2**40), "offset": OFFSET, "seq": SEQ},

@@ -141,18 +141,18 @@ class HostLink:
                 if place.open:
                     gone.append(name)
                     if name not in alive:
-                        place.open = False
-                        self.outbox.add(Entry(name, message={"type": "shell.closed", "shell": name, "exit_code": None}))
+                        place.open, place.name = False, ""
+                        self.outbox.add(Entry(name, message={"type": "shell.closed", "shell": name, "exit_code": None, "asked": False}))
                 if name in alive:
-                    place.offset = place.seq = place.recorded = 0
+                    place.offset, place.seq, place.recorded, place.name = 0, 0, 0, alive[name]["name"]
                     self.again_to[name] = alive[name]["end"]
                 place.boot = self.boot
             self.outbox.moved.add(name)
         for name, shell in alive.items():
             if name not in mine:
-                self.outbox.places[name] = Place(self.name, self.boot, pid=shell["pid"], open=shell["open"])
+                self.outbox.places[name] = Place(self.name, self.boot, pid=shell["pid"], open=shell["open"], name=shell["name"])
                 self.again_to[name] = shell["end"]
-                self.outbox.event(name, "shell.known")
+                self.outbox.event(name, "shell.known", **self.outbox.places[name].known())
         if gone:
             self.record.lost(self.name, gone)
         self._taken(m["last_input"])
@@ -199,11 +199,13 @@ class HostLink:
         match m["type"]:
             case "shell.opened":
                 if not place.pid:
-                    self.outbox.event(shell, "shell.known")
+                    self.outbox.event(shell, "shell.known", **place.known())
                 place.pid, place.open, place.boot = m["pid"], True, self.boot
                 m["host"] = self.name
             case "shell.closed":
-                place.open = False
+                place.open, place.name = False, ""
+            case "shell.named":
+                place.name = m["name"]
             case "shell.gap":
                 if m["to"] <= place.offset:
                     return

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from netcontrol.agent.protocol import MAX_TEXT
+from netcontrol.agent.protocol import MAX_NAME, MAX_TEXT
 
 NAME = re.compile(r"[a-z0-9-]{1,32}\Z")
 MAX_OFFSET = 2**62
@@ -20,7 +20,7 @@ ERRORS = {
     "bad_message": ("The page said something that the lab does not understand.", "Reload the page."),
     "no_host": ("There is no host of that name in this lab.", "The lesson says which hosts it has; the first one is `lab`."),
     "unknown_shell": ("This terminal is not open.", "Open it again."),
-    "too_many_shells": ("No more terminals can be opened on this host.", "Close one with `exit` first."),
+    "too_many_shells": ("No more terminals can be opened on this host.", "Close one first."),
     "busy": ("Another command runs in this terminal.", "Wait until it ends, or end it with Ctrl-C."),
     "not_now": ("The lab does not answer at the moment.", "It comes back by itself: try again in a few seconds."),
 }
@@ -66,6 +66,10 @@ def _name(v: Any) -> None:
     check(isinstance(v, str) and NAME.match(v) is not None)
 
 
+def _title(v: Any) -> None:
+    check(isinstance(v, str) and len(v) <= MAX_NAME and v.isprintable() and v == v.strip())
+
+
 def _since(v: Any) -> None:
     check(isinstance(v, dict) and len(v) <= MAX_SINCE)
     for shell, offset in v.items():
@@ -79,6 +83,8 @@ FIELDS: dict[str, dict[str, Test]] = {
     "shell.open": {"host": _name, "shell": _name, "cols": COLS, "rows": ROWS},
     "shell.input": {"shell": _name, "data": _text(MAX_TEXT)},
     "shell.resize": {"shell": _name, "cols": COLS, "rows": ROWS},
+    "shell.name": {"shell": _name, "name": _title},
+    "shell.close": {"shell": _name},
     "shell.ack": {"shell": _name, "offset": OFFSET},
     "run": {"shell": _name, "block": _text(MAX_BLOCK), "text": _text(MAX_TEXT)},
     "sandbox.extend": {},

@@ -34,6 +34,11 @@ class Place:
     open: bool = False
     command: str = ""  # the row of the one that runs
     began: int = 0  # where its output begins
+    name: str = ""  # that the student gave it
+
+    def known(self) -> dict[str, Any]:
+        """What a page must know of it before its output."""
+        return {"host": self.host, "name": self.name, "end": self.offset}
 
 
 class Outbox:

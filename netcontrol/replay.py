@@ -50,6 +50,8 @@ class Replay:
                 after = {"": end or "0-0", **{shell: "0-0" for shell in {*shells, *self.drawn}}}
                 if not replayed:
                     await self._tell_commands(owner)
+                for shell, place in shells.items():
+                    await self.tell({"type": "shell.known", "shell": shell, "host": place["host"], "name": place.get("name", ""), "end": place["offset"]})
                 while entries := await stream.read_log(line, self.sandbox, after, wait=False):
                     await self._relay(entries, after, replay=True)
                 replayed = True
@@ -117,7 +119,6 @@ class Replay:
         match kind:
             case "shell.known":
                 after.setdefault(shell, "0-0")
-                return
             case "error":
                 if not replay:
                     await self.tell(messages.error(m["code"], shell=shell, block=m["block"]))
@@ -131,9 +132,9 @@ class Replay:
                 self.acks[shell] = max(self.acks.get(shell, self.drawn[shell]), m["offset"])  # what it had before it came is drawn
                 if past and again:
                     return  # the page has what came after, so it was told; told again, it would forget all that it has
-            case "shell.closed":
+            case "shell.closed" | "shell.named":
                 if again and self.read_to.get(shell, 0) < self.drawn.get(shell, 0):
-                    return  # as above: the page has what a later bash printed
+                    return  # as above: the page has what was printed after it
             case "shell.gap":
                 self.read_to[shell] = m["to"]
                 if self.drawn.get(shell, 0) >= m["to"]:

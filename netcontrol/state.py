@@ -36,6 +36,7 @@ def _claimed(mine: Sandbox) -> dict[str, Any]:
         "hosts": [{"name": host.name, "address": host.address} for host in mine.hosts.order_by("pk")],
         "ends_at": mine.ends_at.isoformat(),
         "longest_at": longest.isoformat(),
+        "extends_to": settings.SANDBOX_MINUTES,
         "warn": mine.ends_at - timezone.now() <= timedelta(minutes=settings.SANDBOX_WARN_MINUTES),
     }
 

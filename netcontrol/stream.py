@@ -330,9 +330,10 @@ async def positions(line: Line, sandbox: str) -> tuple[str, dict[str, dict[str, 
     return epoch, {shell: json.loads(value) for shell, value in found.items()}
 
 
-async def known_shells(r: redis.asyncio.Redis, sandbox: str) -> set[str]:
-    names = await r.hkeys(_key("pos", sandbox))  # type: ignore[misc]
-    return {name.decode() for name in names if name != b"epoch"}
+async def known_shells(r: redis.asyncio.Redis, sandbox: str) -> dict[str, dict[str, Any]]:
+    """Shell -> its position, of every shell that there is or was."""
+    found = await r.hgetall(_key("pos", sandbox))  # type: ignore[misc]
+    return {name.decode(): json.loads(place) for name, place in found.items() if name != b"epoch"}
 
 
 async def log_end(r: redis.asyncio.Redis, sandbox: str, shell: str = "") -> str | None:

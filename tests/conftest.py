@@ -10,6 +10,8 @@ from django.conf import settings
 
 from labsite.client import Guest
 
+from .browsing import CHROMIUM, WITHOUT_GPU, end_lab
+
 BASE = Path(__file__).resolve().parent.parent
 LESSON = "meet-docker0"
 
@@ -73,3 +75,29 @@ def student(guests) -> Guest:
     guest.open("lab", "lab")
     guest.prompt("lab")
     return guest
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=CHROMIUM, args=WITHOUT_GPU)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium, lab):
+    """A fresh visitor. Whatever the page says in its console as an error fails the test."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 900}, base_url=lab.url)
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: message.type == "error" and errors.append(message.text))
+    yield page
+    if "/lessons/" in page.url:
+        end_lab(page)
+    context.close()
+    assert [e for e in errors if "WebSocket" not in e and "Failed to load resource" not in e] == []

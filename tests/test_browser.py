@@ -1,66 +1,12 @@
 """Chromium drives the page, on the real lab: start as a guest, click every Run block, type by hand, reload, lose the worker."""
-import time
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, sync_playwright
 
 from labsite import processes
 
+from .browsing import start, text, type_command, until
+
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
-# A test's browser talks to the lab and to nobody else.
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(chromium, lab):
-    """A fresh visitor. Whatever the page says in its console as an error fails the test."""
-    context = chromium.new_context(viewport={"width": 1440, "height": 900}, base_url=lab.url)
-    page = context.new_page()
-    page.set_default_timeout(15_000)
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: message.type == "error" and errors.append(message.text))
-    yield page
-    if "/lessons/" in page.url:
-        page.evaluate("fetch('/lab/end', {method: 'POST', headers: {'X-CSRFToken': document.cookie.match(/csrftoken=([^;]+)/)?.[1] ?? ''}}).then(r => r.status)")
-    context.close()
-    assert [e for e in errors if "WebSocket" not in e and "Failed to load resource" not in e] == []
-
-
-def until(page: Page, true, seconds: float = 20, what: str = "it"):
-    """Poll: the page's policy forbids the eval that Playwright's own wait needs."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if true():
-            return
-        page.wait_for_timeout(50)
-    pytest.fail(f"{what} did not happen within {seconds:g} s; the terminal says:\n{text(page)[-2000:]}")
-
-
-def text(page: Page, shell: str = "lab") -> str:
-    return page.evaluate("shell => window.patchbay?.text?.(shell) ?? ''", shell)
-
-
-def start(page: Page) -> None:
-    page.goto("/")
-    page.get_by_role("button", name="Start").first.click()
-    page.wait_for_url("**/lessons/**")
-    until(page, lambda: "root@lab:~#" in text(page), what="a prompt")
-
-
-def type_command(page: Page, command: str) -> None:
-    page.locator("#termpane textarea").first.focus()
-    page.keyboard.type(command)
-    page.keyboard.press("Enter")
 
 
 def test_the_lesson_from_the_first_click_to_the_last_step(page):

@@ -44,6 +44,17 @@ def test_run_attributes(words, host, shell, expect, background):
     assert (made.host, made.shell, made.expect, made.background) == (host, shell, expect, background)
 
 
+@pytest.mark.parametrize("line", ["ping -c 3 x", "ping -qc3 x", "ping -w 2 x", "tcpdump -c 5 -ni eth0", "docker rm -f x", "docker logs x", "top -bn1", "tail -n 3 f", "timeout 3 ping x", "ping x | head -3", "sleep 1 && ls"])
+def test_a_line_that_ends_is_no_mistake(line):
+    assert block(f"```bash {{run}}\n{line}\n```").command == line and not read(f"```bash {{run}}\n{line}\n```")[1]
+
+
+@pytest.mark.parametrize("line", ["ping x", "ls && ping -I eth0 x", "watch brctl show", "tail -f /var/log/syslog", "docker logs -f x", "journalctl -fu docker", "sudo tcpdump -ni any"])
+def test_a_line_that_does_not_end_belongs_into_the_background(line):
+    assert "does not end by itself" in str(read(f"```bash {{run}}\n{line}\n```")[1])
+    assert not read(f"```bash {{run background}}\n{line}\n```")[1]
+
+
 def test_run_renders_the_template_with_the_command_escaped():
     out = html("```bash {run}\necho '<script>' && echo \"a\"\n```")
     assert "<script>" not in out

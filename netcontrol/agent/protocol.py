@@ -10,6 +10,7 @@ MAX_TEXT = 64 * 1024  # of input, or of a command line
 RING = 1024 * 1024  # kept output of one shell
 WINDOW = 256 * 1024  # output that a viewer may be behind
 MAX_SHELLS = 8
+MAX_NAME = 24  # characters of a name that a student gave to a terminal
 
 
 class BadFrame(ValueError):

@@ -12,7 +12,8 @@ import time
 
 from . import shells
 from .execute import MAX_RUNNING, Execution
-from .protocol import MAX_CHUNK, MAX_SHELLS, MAX_TEXT, BadFrame, Frames, message, output, parse_message
+from .hangup import kill_rest
+from .protocol import MAX_CHUNK, MAX_NAME, MAX_SHELLS, MAX_TEXT, BadFrame, Frames, message, output, parse_message
 from .shells import Shell
 
 FLUSH = 0.004  # seconds between two frames of one shell's output
@@ -21,6 +22,7 @@ MAX_CONNECTIONS = 8
 LONELY = 30.0  # seconds without a worker after which viewers no longer hold back a program
 LOOK = 0.5
 RECEIVE = 16 * 1024  # a buffer that malloc need not ask the kernel for
+HUNG_UP = 2.0  # seconds that the programs of a closed terminal have to end by themselves
 
 
 class Connection:
@@ -48,6 +50,7 @@ class Server:
         self.worker_left = time.monotonic()
         self.shells: dict[str, Shell] = {}
         self.by_fd: dict[int, tuple] = {}  # fd -> (what it is, its owner)
+        self.hung_up: list[tuple[float, int, str]] = []  # terminals that were closed: (when to kill what is left, session, terminal)
         self.executions: dict[Execution, Connection] = {}
         self.floors: dict[str, list[int]] = {}  # where shells of an agent before this one ended
         self.acks: dict[str, int] = {}
@@ -116,6 +119,7 @@ class Server:
             due.append(now + LOOK)
         if self.worker and len(self.worker.unsent) < MAX_UNSENT:
             due += [self.sent[s.name].at + FLUSH for s in self.shells.values() if self.sent[s.name].offset < s.ring.end]
+        due += [at for at, _, _ in self.hung_up[:1]]
         due += [execution.deadline for execution in self.executions if not execution.timed_out]
         if not self.worker and any(shell.acked is not None for shell in self.shells.values()):
             due.append(self.worker_left + LONELY)
@@ -127,6 +131,9 @@ class Server:
             if shell.watched and now - shell.looked_at >= LOOK * 0.9:
                 shell.looked_at = now
                 shell.look()
+        while self.hung_up and now >= self.hung_up[0][0]:
+            _, session, terminal = self.hung_up.pop(0)
+            kill_rest(session, terminal)
         for execution in self.executions:
             if now >= execution.deadline and not execution.timed_out:
                 execution.kill()
@@ -212,7 +219,9 @@ class Server:
                 shell.acked = self.acks.get(shell.name)
         elif kind == "shell.open":
             self._open(m["shell"], int(m["cols"]), int(m["rows"]))
-        elif kind in ("shell.input", "shell.resize", "run"):
+        elif kind == "shell.close":
+            self._close(m["shell"])
+        elif kind in ("shell.input", "shell.resize", "shell.name", "run"):
             found = self.shells.get(m["shell"])
             why = "unknown_shell" if found is None or found.state == "closed" else self._to_shell(found, kind, m)
             if why:
@@ -225,8 +234,19 @@ class Server:
             return shell.type(m["data"].encode("utf-8", "replace"))
         if kind == "run":
             return "too_long" if len(m["text"]) > MAX_TEXT else shell.start_run(m["block"], m["text"])
-        shell.resize(int(m["cols"]), int(m["rows"]))
+        if kind == "shell.name":
+            shell.name_it(m["name"][:MAX_NAME])
+        else:
+            shell.resize(int(m["cols"]), int(m["rows"]))
         return ""
+
+    def _close(self, name: str) -> None:
+        shell = self.shells.get(name)
+        if shell is None:
+            return self._refuse("unknown_shell", name)
+        if shell.state != "closed" and not shell.asked:
+            self.hung_up.append((time.monotonic() + HUNG_UP, shell.pid, shell.terminal))
+        shell.close()
 
     def _refuse(self, code: str, shell: str, block: str = "") -> None:
         assert self.worker
@@ -251,7 +271,7 @@ class Server:
         connection.unsent += message(
             "welcome", boot=self.boot, last_input=_id(self.last_input),
             shells=[
-                {"shell": s.name, "pid": s.pid, "open": s.state != "closed", "begin": s.ring.begin, "end": s.ring.end, "running": s.running and s.running["id"]}
+                {"shell": s.name, "name": s.title, "pid": s.pid, "open": s.state != "closed", "begin": s.ring.begin, "end": s.ring.end, "running": s.running and s.running["id"]}
                 for s in self.shells.values()
             ],
         )  # fmt: skip

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from struct import pack
 
+from .hangup import hang_up
 from .marks import Marks, unescape
 from .protocol import MAX_TEXT, RING, WINDOW
 from .ring import Ring
@@ -55,6 +56,8 @@ class Shell:
         """Start bash; after it ended, start another one in the same place: offsets go on."""
         nonce = os.urandom(12).hex()
         self.marks = Marks(nonce)
+        self.title = ""  # the student's name for it: this bash's, so the next one has none
+        self.asked = False  # to end, by whoever closed the terminal
         self.state, self.marked, self.run = "starting", True, None  # type: str, bool, Run | None
         self.running: dict | None = None  # the command that runs: {"id", "began"}
         self.ended: tuple[int | None, float] | None = None  # (exit code, when) of what ended since the last prompt, by the shell's own mark
@@ -69,7 +72,7 @@ class Shell:
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", **keep, "HOME": os.environ.get("HOME", "/root"),
             "USER": "root", "LOGNAME": "root", "SHELL": "/bin/bash", "TERM": "xterm-256color", "LANG": "C.UTF-8", "PATCHBAY_NONCE": nonce,
         }  # fmt: skip
-        name = os.ttyname(terminal)
+        self.terminal = name = os.ttyname(terminal)
         self.argv = ["bash", "--rcfile", os.path.join(here, "rcfile"), "-i"]
         self.pid = os.posix_spawn(
             "/bin/bash", self.argv, environment, setsid=True, setsigmask=[], setsigdef=range(1, 32),
@@ -93,7 +96,18 @@ class Shell:
         code = os.waitstatus_to_exitcode(status)
         self.state, self.run = "closed", None
         self.input.clear()
-        self.tell("shell.closed", exit_code=code if code >= 0 else 128 - code)
+        self.tell("shell.closed", exit_code=code if code >= 0 else 128 - code, asked=self.asked)
+
+    def close(self) -> None:
+        """Hang up. bash takes what runs with it; `shell.closed` follows when it has ended."""
+        self.asked = True
+        if self.state == "closed":  # it ended before, by itself: now its tab goes too
+            return self.tell("shell.closed", exit_code=None, asked=True)
+        hang_up(self.pid)
+
+    def name_it(self, title: str) -> None:
+        self.title = title
+        self.tell("shell.named", name=title)
 
     def resize(self, cols: int, rows: int) -> None:
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, pack("HHHH", rows, cols, 0, 0))

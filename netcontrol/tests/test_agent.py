@@ -154,6 +154,8 @@ async def test_nested(talk, nested):
     await talk.get("command.started", text=nested)
     talk.send("shell.input", shell="main", data="echo inside\r")
     await talk.see(b"echo inside\r\necho inside" if nested == "cat" else b"inside\r\n")
+    while nested != "cat" and not talk.printed().endswith(b"# "):  # at its prompt: it takes an end of file that comes before for nothing
+        await asyncio.wait_for(talk.more(), 5)
     talk.send("run", shell="main", block="b", text="true")
     assert (await talk.get("error"))["code"] == "busy"
     talk.send("shell.input", shell="main", data="\x04")
@@ -379,3 +381,101 @@ async def test_a_prompt_that_is_not_read_yet_is_no_end(talk):
         await talk.get("command.finished", seconds=3)  # six looks: long enough for a guess
     talk.link.send("view", acks={"main": len(talk.printed())})
     assert (await talk.get("command.finished"))["exit_code"] == 7
+
+
+# Closing and naming a terminal
+
+async def gone(pid: int, seconds: float = 8) -> None:
+    async with asyncio.timeout(seconds):
+        while Path(f"/proc/{pid}/stat").exists() and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+            await asyncio.sleep(0.02)
+
+
+async def pid_of(talk: Talk, command: str, shell: str = "main") -> int:
+    """Start this in the background, and ask the shell for its number."""
+    assert (await talk.run(f"{command} & echo \"pid=$!\"", shell))["exit_code"] == 0
+    await talk.see(b"pid=", shell)
+    return int(talk.printed(shell).rsplit(b"pid=", 1)[1].split()[0])
+
+
+async def test_close(talk):
+    """What runs in it is hung up, and its name is free: the next shell of that name goes on at its offset."""
+    await talk.open()
+    talk.send("run", shell="main", block="b", text="sleep 1000")
+    await talk.get("command.started")
+    talk.send("shell.close", shell="main")
+    finished = await talk.get("command.finished", seconds=1.5)  # it does not wait for the kill
+    assert finished["exit_code"] is None and finished["block"] == "b"
+    closed = await talk.get("shell.closed")
+    assert closed["asked"] is True and closed["exit_code"] == 129
+    end = len(talk.printed())
+    talk.send("shell.open", shell="main", cols=80, rows=24)
+    assert (await talk.get("shell.opened"))["end"] == end
+    assert (await talk.run("true"))["exit_code"] == 0
+    talk.send("shell.input", shell="main", data="exit\r")
+    assert (await talk.get("shell.closed"))["asked"] is False
+
+
+async def test_close_a_shell_that_does_not_want_to(talk):
+    await talk.open()
+    await talk.run("trap '' HUP")
+    stubborn = await pid_of(talk, "bash -c 'trap \"\" HUP; exec -a stubborn sleep 1000'")
+    talk.send("shell.close", shell="main")
+    with pytest.raises(TimeoutError):
+        await talk.get("shell.closed", seconds=1)
+    assert (await talk.get("shell.closed", seconds=4))["exit_code"] == 137
+    await gone(stubborn)
+
+
+async def test_what_let_go_of_the_terminal_outlives_it(talk):
+    await talk.open()
+    kept = await pid_of(talk, "nohup sleep 1000 < /dev/null > /dev/null 2>&1")
+    held = await pid_of(talk, "bash -c 'trap \"\" HUP; exec sleep 1000'")
+    talk.send("shell.close", shell="main")
+    await talk.get("shell.closed")
+    await gone(held)
+    os.kill(kept, signal.SIGKILL)  # raises if it is gone, too
+
+
+async def test_close_what_is_not_open(talk):
+    talk.send("shell.close", shell="main")
+    assert (await talk.get("error"))["code"] == "unknown_shell"
+    await talk.open()
+    talk.send("shell.input", shell="main", data="exit 3\r")
+    assert (await talk.get("shell.closed"))["exit_code"] == 3
+    talk.send("shell.close", shell="main")
+    assert (await talk.get("shell.closed"))["asked"] is True
+
+
+async def test_a_name_is_kept_as_long_as_its_bash(agent):  # noqa: F811
+    first = await Talk.to(agent.dock)
+    await first.open()
+    first.send("shell.name", shell="main", name="the web server’s log")
+    assert (await first.get("shell.named"))["name"] == "the web server’s log"
+    first.link.close()
+    second = await Talk.to(agent.dock, boot=first.welcome["boot"])
+    assert second.welcome["shells"][0]["name"] == "the web server’s log"
+    second.send("shell.input", shell="main", data="exit\r")
+    await second.get("shell.closed")
+    second.send("shell.name", shell="main", name="nobody's")
+    assert (await second.get("error"))["code"] == "unknown_shell"
+    second.send("shell.open", shell="main", cols=80, rows=24)
+    await second.get("shell.opened", end=len(second.printed()))
+    third = await Talk.to(agent.dock, boot=first.welcome["boot"])
+    assert third.welcome["shells"][0]["name"] == ""
+
+
+async def test_a_killed_program_leaves_nothing_on(talk):
+    """The prompt puts the screen, the mouse and the cursor back, after the mark: it is no output of the command."""
+    await talk.open()
+    await talk.run("printf '\\e[?1049h\\e[?1003h\\e[?25l'; kill -9 $BASHPID & wait")
+    await talk.see(b"\x1b7\x1b[?1049l\x1b[r\x1b8\x1b[?1;1000;1002;1003;1004;1005;1006;1015l\x1b[?7;25h")
+
+
+async def test_nothing_that_bash_says_is_bold(talk):
+    await talk.open()
+    talk.send("shell.input", shell="main", data="if then\r")
+    await talk.see(b"syntax error")
+    talk.send("shell.input", shell="main", data="ls /etc/pro\t\t")
+    await talk.see(b"protocols")
+    assert b"\x1b[1m" not in talk.printed() and b"\x1b[0;1m" not in talk.printed()

@@ -269,3 +269,55 @@ async def test_two_hosts(private_redis, docks, asked):  # noqa: F811
     assert (await page.get("error"))["code"] == "unknown_shell"
     await page.close()
     await asked.end()
+
+
+async def test_a_closed_terminal_is_closed_in_every_page(lab):
+    alice, _, _ = lab
+    page, other = await Page.open(alice), await Page.open(alice)
+    await page.shell("lab-2")
+    await other.get("shell.opened", shell="lab-2")
+    await page.send("shell.close", shell="lab-2")
+    for each in (page, other):
+        assert (await each.get("shell.closed", shell="lab-2"))["asked"] is True
+    await page.shell("lab-2")  # its name is free
+    assert (await page.run("true", shell="lab-2"))["exit_code"] == 0
+    await page.close(), await other.close()
+
+
+async def test_a_name_reaches_every_page_and_the_next_one(lab):
+    alice, _, _ = lab
+    page, other = await Page.open(alice), await Page.open(alice)
+    await page.shell("lab-2")
+    assert (await other.get("shell.known", shell="lab-2"))["host"] == "lab"
+    await page.send("shell.name", shell="lab-2", name="web log")
+    for each in (page, other):
+        assert (await each.get("shell.named"))["name"] == "web log"
+    await other.close()
+    late = await Page.open(alice)
+    known = await late.get("shell.known", shell="lab-2")
+    assert (known["host"], known["name"]) == ("lab", "web log")
+    assert known["end"] == len(await late.see(b"# ", "lab-2"))
+    await page.send("shell.name", shell="lab-2", name="no\x1b[2Jcontrol")
+    assert (await page.get("error"))["code"] == "bad_message"
+    await page.send("shell.name", shell="lab-2", name="x" * 25)
+    assert (await page.get("error"))["code"] == "bad_message"
+    await page.close(), await late.close()
+
+
+async def test_a_page_that_comes_back_is_not_told_old_ends(lab):
+    """It has drawn past them: a shell that was opened anew since then would look ended, or begun anew."""
+    alice, _, _ = lab
+    page = await Page.open(alice)
+    await page.shell()
+    await page.send("shell.input", shell="main", data="exit\r")
+    await page.get("shell.closed")
+    again = await page.shell()
+    await page.run("echo still-$((1+1))")
+    since = {"main": len(page.drawn["main"])}
+    await page.close()
+    back = await Page.open(alice, since=since)
+    await back.send("run", shell="main", block="c", text="true")
+    await back.get("command.finished", block="c")
+    told = [event for event in back.events if event["type"] in ("shell.opened", "shell.closed")]
+    assert not told, (told, again)
+    await back.close()

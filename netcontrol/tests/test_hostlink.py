@@ -38,7 +38,7 @@ def host():
 
 
 def welcome(*shells: str) -> tuple[str, dict]:
-    alive = [{"shell": name, "pid": 1, "open": True, "begin": 0, "end": 0, "running": None} for name in shells]
+    alive = [{"shell": name, "name": "", "pid": 1, "open": True, "begin": 0, "end": 0, "running": None} for name in shells]
     return "J", {"type": "welcome", "boot": "b", "last_input": "0-0", "shells": alive}
 
 

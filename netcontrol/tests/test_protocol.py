@@ -34,7 +34,7 @@ def test_browser_to_server():
 def test_server_to_browser():
     known = types(section("### Server to browser"))
     from_agent = {name for name in dial.SCHEMA if name.startswith(("shell.", "command."))}
-    assert known == from_agent | {"sandbox.state", "commands", "error"}
+    assert known == from_agent | {"sandbox.state", "commands", "error", "shell.known"}
 
 
 def test_errors():

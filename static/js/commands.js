@@ -1,4 +1,6 @@
 // What ran and what runs, by shell and by block, from the server's messages. Must not know the page.
+const stoppedBefore = () => { try { return JSON.parse(localStorage.getItem("stopped")) ?? []; } catch { return []; } };
+
 export class Commands {
   constructor() { this.forget(); this.skew = 0; }
 
@@ -27,6 +29,20 @@ export class Commands {
     return command;
   }
 
+  /** Somebody pressed Ctrl-C in a shell, or Stop: however its command ends now, it was stopped. Kept, because nothing else will know after a reload. */
+  interrupted(shell) {
+    const command = this.running.get(shell);
+    if (!command || command.stopped) return;
+    command.stopped = true;
+    try { localStorage.setItem("stopped", JSON.stringify([...stoppedBefore(), command.id].slice(-100))); } catch { /* private window */ }
+  }
+
+  /** The shell's bash ended. `asked`: somebody closed the terminal, and with it what ran there. `past`: it was opened anew since. */
+  closed(shell, asked, past) {
+    if (!past) this.running.delete(shell);
+    if (asked) for (const command of this.of(shell)) if (command.over && command.exit_code === null) command.closed = true;
+  }
+
   /** What ran in a shell, oldest first. */
   of(shell) { return [...this.all.values()].filter((command) => command.shell === shell); }
 
@@ -39,6 +55,7 @@ export class Commands {
   }
 
   #take(command) {
+    command.stopped ??= stoppedBefore().includes(command.id);
     command.over ??= command.duration_ms !== null && command.duration_ms !== undefined;
     if (command.over) { if (this.running.get(command.shell)?.id === command.id) this.running.delete(command.shell); }
     else this.running.set(command.shell, command);

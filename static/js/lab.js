@@ -43,9 +43,9 @@ export class Lab {
     const until = clock(new Date(Date.parse(this.state.ends_at) + this.skew));
     this.on.say(`Your lab ends at ${until} now.`);
     for (const button of this.root.querySelectorAll(".bar [data-extend]")) {
-      button.textContent = `Until ${until}`;
+      button.replaceChildren(`Until ${until}`);
       clearTimeout(this.flash);
-      this.flash = setTimeout(() => { button.textContent = "Extend"; }, 3000);
+      this.flash = setTimeout(() => { this.flash = null; this.#extends(); }, 3000);
     }
   }
 
@@ -69,6 +69,7 @@ export class Lab {
     const end = Date.parse(ends) + this.skew, left = end - Date.now();
     this.root.querySelector("[data-left]").textContent = left > 0 ? `${span(left)} left` : "ends now";
     const last = longest && Date.parse(longest) <= Date.parse(ends) + 1000;
+    this.#extends();
     for (const button of this.root.querySelectorAll("[data-extend]")) {
       last ? button.setAttribute("aria-disabled", "true") : button.removeAttribute("aria-disabled");
       button.title = last ? `A lab lasts until ${clock(new Date(end))} at the longest.` : "";
@@ -82,6 +83,17 @@ export class Lab {
     }
     this.#height();
     document.title = mark === undefined ? this.title : `(${span(left)} left) ${this.title}`;
+  }
+
+  /** Its buttons say what they do: how long the lab lasts then, from now. */
+  #extends() {
+    const { extends_to: minutes, longest_at: longest } = this.state;
+    if (!minutes || this.flash) return;
+    const left = Math.min(minutes * MINUTE, Math.round((Date.parse(longest) + this.skew - Date.now()) / MINUTE) * MINUTE);
+    for (const button of this.root.querySelectorAll("[data-extend]")) {
+      const to = left > 0 ? ` to ${span(left)}` : "";
+      if (button.textContent !== `Extend${to}`) button.replaceChildren("Extend", el("span", button.closest(".bar") ? "hide-s" : "", to));
+    }
   }
 
   /** On a phone the closed drawer makes room for the notice above it. */

@@ -57,8 +57,8 @@ export function drawer(root, after) {
 
 const KEYS = { esc: "\x1b", up: "\x1b[A", down: "\x1b[B" };
 
-/** Keys that a phone lacks. Returns a filter for typed text, because Ctrl waits for the next key. */
-export function keyRow(root, press) {
+/** Keys that a phone lacks, and Paste (`paste(text)`), which its own menu does not offer here. Returns a filter for typed text, because Ctrl waits for the next key. */
+export function keyRow(root, press, paste) {
   const ctrl = root.querySelector('[data-key="ctrl"]');
   const hold = (on) => ctrl.setAttribute("aria-pressed", on);
   const filter = (text) => {
@@ -67,6 +67,10 @@ export function keyRow(root, press) {
     const code = text.toUpperCase().charCodeAt(0);
     return code >= 64 && code <= 95 ? String.fromCharCode(code - 64) : text;
   };
+  const paster = root.querySelector("[data-paste]");
+  paster.hidden = !navigator.clipboard?.readText;
+  paster.onpointerdown = (event) => event.preventDefault();
+  paster.onclick = async () => { try { paste(await navigator.clipboard.readText()); } catch { /* the student said no */ } };
   for (const button of root.querySelectorAll("[data-key]")) {
     button.addEventListener("pointerdown", (event) => event.preventDefault()); // the terminal keeps its keyboard
     button.addEventListener("click", () => {

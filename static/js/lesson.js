@@ -8,7 +8,7 @@ import { Runs } from "./runs.js";
 import { Socket } from "./socket.js";
 import { steps } from "./steps.js";
 import { Strip } from "./strip.js";
-import { el, toClipboard } from "./words.js";
+import { el, program, toClipboard } from "./words.js";
 
 const root = document.querySelector(".lab");
 const hosts = root.dataset.hostNames.split(" ");
@@ -43,7 +43,7 @@ const handlers = {
   "sandbox.state"(state) {
     if (state.sandbox && sandbox && state.sandbox !== sandbox) {
       commands.forget();
-      shells?.forget(hosts);
+      shells?.forget();
       runs.forget();
       if (said === sandbox && state.state === "claimed") { sandbox = state.sandbox; socket.again(); } // they mean nothing in this one: begin anew
     }
@@ -52,25 +52,37 @@ const handlers = {
     lab.apply(state);
     settle();
   },
+  "shell.known"(message) { shells ? shells.knows(message) : early.push(["knows", message]); },
+  "shell.named"(message) { shells ? shells.named(message) : early.push(["named", message]); },
   "shell.opened"(message) { shells ? shells.opened(message) : early.push(["opened", message]); },
-  "shell.closed"(message) { commands.running.delete(message.shell); shells?.closed(message, hosts); runs.draw(); settle(); },
+  "shell.closed"(message) {
+    if (!shells) { early.push(["closed", message]); return; }
+    const past = shells.isPast(message.shell);
+    commands.closed(message.shell, message.asked, past);
+    shells.closed(message);
+    if (!past && !shells.all.has(message.shell)) commands.lastOf.delete(message.shell); // its name is free
+    runs.draw();
+    settle();
+    changed();
+  },
   "shell.gap"(message) { shells ? shells.gap(message) : early.push(["gap", message]); },
-  "command.started"(message) { const command = commands.started(message); shells?.ensure(command.shell, command.host).terminal.started(command.text, command.id); runs.started(command); changed(); },
+  "command.started"(message) { const command = commands.started(message); shells?.ensure(command.shell, command.host, true).terminal.started(command.text, command.id); runs.started(command); changed(); },
   "command.finished"(message) {
     const command = commands.finished(message);
     runs.finished(command);
-    shells?.all.get(command.shell)?.terminal.finished(command.duration_ms, command.exit_code, runs.asItShould(command));
+    shells?.all.get(command.shell)?.terminal.finished(command.duration_ms, command.exit_code, runs.asItShould(command), command.stopped);
     changed();
   },
   commands({ commands: list }) {
     commands.skew = lab.skew;
     commands.load(list);
-    for (const command of commands.running.values()) shells?.ensure(command.shell, command.host);
+    for (const command of commands.running.values()) shells?.ensure(command.shell, command.host, true);
     runs.loaded();
     changed();
   },
-  error({ code, message, what_to_do: what, block }) {
+  error({ code, message, what_to_do: what, block, shell }) {
     const text = `${message} ${what ?? ""}`.trim();
+    if (code === "unknown_shell" && shell) shells?.unknown(shell);
     if (code === "busy" || block) return runs.refused(block, text);
     say(text);
     notice(text);
@@ -93,6 +105,7 @@ const runs = new Runs(root, commands, {
     return socket.send({ type: "run", shell, block, text });
   },
   stop: (shell) => shells?.input(shell, "\x03"),
+  nameOf: (shell) => shells?.nameOf(shell) ?? shell,
   ready: (host, shell) => Boolean(shells) && shells.ensure(shell, host).open,
   runningIn: (shell) => commands.running.get(shell),
   say,
@@ -102,7 +115,8 @@ const inSight = () => shells?.current ?? hosts[0];
 const strip = new Strip(root, () => ({
   ready: lab.ready, state: lab.state.state, kept: root.classList.contains("kept"), worker: lab.state.worker, lost: lab.ready || lab.state.state === "waiting" ? lost : null,
   running: commands.running.get(inSight()), last: commands.lastOf.get(inSight()), good: runs.asItShould(commands.lastOf.get(inSight()) ?? {}),
-}), () => socket.tryNow());
+  ended: lab.ready && shells?.hasEnded(inSight()),
+}), { tryNow: () => socket.tryNow(), revive: () => { shells.revive(shells.current); shells.terminal.focus(); } });
 
 /** Why a Run button cannot be pressed: a sentence, and the words beside the button. */
 const HINDERS = {
@@ -152,6 +166,16 @@ function notice(text) {
   document.querySelector(".scroll").prepend(node);
 }
 
+/** An address that a program printed. What is inside the lab cannot be reached from here, and must not lead to the reader's own network. */
+function follow(address) {
+  let host;
+  try { host = new URL(address).hostname; } catch { return; }
+  if (/^(10|127|169\.254|192\.168|172\.(1[6-9]|2\d|3[01]))\.|^localhost$|^\[/.test(host) || !host.includes(".")) {
+    return notice(`${host} is an address inside your lab, where your browser does not get. Ask it from the terminal, with curl.`);
+  }
+  window.open(address, "_blank", "noopener,noreferrer");
+}
+
 function prepare() {
   for (const box of document.querySelectorAll(".read .copies")) {
     const button = el("button", "b s quiet", "Copy");
@@ -174,7 +198,7 @@ steps((title) => {
 });
 
 const open = drawer(root, (yes) => { strip.brief(); if (yes) setTimeout(() => shells?.wake(), 280); }); // when it has come up
-const filter = keyRow(root, (text) => shells?.input(shells.current, text));
+const filter = keyRow(root, (text) => shells?.input(shells.current, text), (text) => shells?.terminal?.paste(text));
 fullWindow(root, () => shells?.refit());
 
 root.querySelector("[data-new-terminal]").onclick = (event) => {
@@ -204,8 +228,13 @@ const active = () => {
 for (const kind of ["scroll", "pointermove", "keydown"]) addEventListener(kind, active, { passive: true, capture: true });
 
 asked.then(({ Shells }) => {
-  shells = new Shells(root, {
+  shells = new Shells(root, hosts, {
     send: (message) => socket.send(message.type === "shell.input" ? { ...message, data: filter(message.data) } : message),
+    gone() { runs.draw(); strip.draw(); },
+    named: () => runs.draw(),
+    link: follow,
+    interrupted(shell) { commands.interrupted(shell); },
+    running(shell) { const command = commands.running.get(shell); return command ? program(command.text) : ""; },
     opened(shell) {
       if (wanted && innerWidth > 760) shells.terminal.focus();
       wanted = false;
@@ -214,15 +243,14 @@ asked.then(({ Shells }) => {
     },
     selected: () => strip.draw(),
     refused: () => strip.nudge(),
-    busy: (shell) => commands.running.has(shell),
-    past: (shell) => commands.of(shell).map((command) => ({ ...command, good: runs.judges(command) ? runs.asItShould(command) : null })),
+    past: (shell) => commands.of(shell).map((command) => ({ ...command, good: runs.asItShould(command) })),
     say,
   });
   for (const host of hosts) shells.ensure(host, host);
   for (const [what, ...rest] of early.splice(0)) shells[what](...rest);
-  for (const command of commands.running.values()) shells.ensure(command.shell, command.host);
+  for (const command of commands.running.values()) shells.ensure(command.shell, command.host, true);
   settle();
   changed();
 });
 
-window.patchbay = { text: (shell) => shells?.text(shell) ?? "", terminal: (shell) => shells?.all.get(shell)?.terminal, socket }; // for tests
+window.patchbay = { text: (shell) => shells?.text(shell) ?? "", terminal: (shell) => shells?.all.get(shell)?.terminal, ended: (shell) => commands.of(shell).filter((command) => command.over).length, socket }; // for tests

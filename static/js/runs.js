@@ -2,12 +2,14 @@
 import { counter, duration, el, glyph, program, setGlyph } from "./words.js";
 
 const GLYPH = { idle: "playo", queued: "waitg", busy: "spin", done: "okg", fail: "badg", halt: "stop" };
+const AGAIN = 400; // ms after a button became Stop, or was it, in which a press means what it was before
 const UNHEARD = 5000; // ms after which a command line that no shell reported is given back
 
 export class Runs {
-  /** `on`: run(block, host, shell, text) → bool, stop(shell), ready(host, shell) → bool, runningIn(shell) → command, say(text) */
+  /** `on`: run(block, host, shell, text) → bool, stop(shell), nameOf(shell), ready(host, shell) → bool, runningIn(shell) → command, say(text) */
   constructor(root, commands, on) {
-    Object.assign(this, { root, commands, on, why: "", short: "", act: null, sent: new Map(), queued: null, stopped: new Set() });
+    Object.assign(this, { root, commands, on, why: "", short: "", act: null, sent: new Map(), queued: null, changed: new Map() });
+    this.expected = JSON.parse(document.getElementById("expected").textContent); // block → exit code that is as it should be, of every lesson, where it is not 0
     root.addEventListener("click", ({ target, detail }) => {
       const run = target.closest("[data-run]")?.closest(".run");
       if (run && detail < 2) this.#click(run); // the second click of a double click is not "Stop"
@@ -24,7 +26,7 @@ export class Runs {
   /** Why nothing can be run now ("" if it can), the same in a few words, and what to press for it. */
   hinder(why, short = "", act = null) { if (why !== this.why) { Object.assign(this, { why, short, act }); if (why && this.queued && why !== "wait") this.#unqueue(); this.draw(); } }
 
-  forget() { this.sent.clear(); this.stopped.clear(); this.#unqueue(); this.draw(); }
+  forget() { this.sent.clear(); this.#unqueue(); this.draw(); }
 
   started(command) { if (command.block) this.sent.delete(command.block); this.#shell(command.shell); }
 
@@ -35,11 +37,8 @@ export class Runs {
     this.on.say(run ? `${name}${run.querySelector("[data-outcome]").textContent}, ${run.querySelector("[data-time]").textContent}` : `${name}exit ${command.exit_code ?? "unknown"}`);
   }
 
-  /** Is it known here what the command should end with? */
-  judges({ block, exit_code: code }) { return code === 0 || !block || Boolean(this.block(block)); }
-
-  /** Did it end as its block says it should? */
-  asItShould({ block, exit_code: code }) { return code === Number((block && this.block(block)?.dataset.expect) || 0); }
+  /** Did it end as its block says it should? One that was stopped did neither well nor badly. */
+  asItShould({ block, exit_code: code, stopped }) { return stopped && code !== null ? false : code === (this.expected[block] ?? 0); }
 
   /** The list after a connection came back: what was sent and is not in it never arrived. */
   loaded() {
@@ -51,13 +50,18 @@ export class Runs {
     this.draw();
   }
 
+  /** The shell did not take it. Every page of the student is told; only the one that sent it says so. */
   refused(block, why) {
     for (const id of block ? [block] : [...this.sent.keys()].slice(-1)) {
-      this.sent.delete(id);
-      const run = this.block(id);
-      if (run) { this.#draw(run); this.#says(run, why); }
+      if (!this.sent.has(id)) continue;
+      const run = this.block(id), { shell } = this.sent.get(id);
+      setTimeout(() => { // the same block, pressed here and in another page at once: it runs, and that is all that was wanted
+        if (!this.sent.has(id) || this.on.runningIn(shell)?.block === id) return;
+        this.sent.delete(id);
+        if (run) { this.#draw(run); this.#says(run, why); }
+        this.#next();
+      }, 300);
     }
-    this.#next();
   }
 
   /** A shell answers: what waited for it goes out. */
@@ -70,11 +74,8 @@ export class Runs {
 
   #click(run) {
     const state = run.dataset.state, { shell, host, block } = run.dataset;
-    if (state === "busy") {
-      const command = this.on.runningIn(shell);
-      if (command) this.stopped.add(command.id);
-      return this.on.stop(shell);
-    }
+    if (Date.now() - (this.changed.get(block) ?? 0) < AGAIN) return;
+    if (state === "busy") return this.on.stop(shell);
     if (state === "queued") return this.#unqueue();
     if (this.why && this.why !== "wait") return this.#says(run, this.act ? [this.why, this.act()] : this.why);
     const other = this.on.runningIn(shell);
@@ -118,20 +119,23 @@ export class Runs {
       again = true;
       const code = command.exit_code, wanted = Number(expect);
       took = command.duration_ms == null ? "" : duration(command.duration_ms);
-      if (code === null) { state = "fail"; said = "no exit code"; says = command.lost ? "The lab ended while this ran. Run it again in a fresh one." : "The shell ended while this ran. Press Enter in the terminal for a new one."; }
+      if (code === null && command.closed) { state = "halt"; said = "stopped"; says = "You closed its terminal."; }
+      else if (code === null) { state = "fail"; said = "no exit code"; says = command.lost ? "The lab ended while this ran. Run it again in a fresh one." : "The shell ended while this ran. Press Enter in the terminal for a new one."; }
+      else if (command.stopped && code !== 130) { state = "halt"; said = `stopped, exit ${code}`; }
       else if (code === wanted) { state = "done"; said = code ? `exit ${code}, as it should` : `exit ${code}`; }
       else if (code === 130) { state = "halt"; said = "stopped, exit 130"; says = "You stopped it with Ctrl-C. That is not an error."; }
       else { state = "fail"; said = wanted ? `exit ${code}, not ${wanted}` : `exit ${code}`; }
-      if (state === "done" && this.stopped.has(command.id)) { state = "halt"; said = `stopped, exit ${code}`; }
     }
     else if (this.why && this.why !== "wait") said = this.short;
     else if (this.#taken(run)) said = `waits for ${program(this.on.runningIn(run.dataset.shell).text)}`;
     run.dataset.state = state;
+    run.querySelector(".at").textContent = this.on.nameOf(run.dataset.shell);
     setGlyph(run.querySelector(".g"), GLYPH[state]);
     outcome.hidden = !said; outcome.textContent = said;
     time.hidden = !took; time.textContent = took;
     const shape = again ? "again" : label;
     if (button.dataset.shape !== shape) {
+      if ([shape, button.dataset.shape].includes("Stop")) this.changed.set(block, Date.now());
       button.dataset.shape = shape;
       button.className = again ? "icon s" : "b s";
       button.replaceChildren(...(again ? [glyph("again")] : label === "Stop" ? [glyph("stop"), "Stop"] : [label]));

@@ -1,22 +1,29 @@
-// Tabs and terminals: one per shell, opened again after every connection. Must not know of Run blocks or of the lab's clock.
-import { crisp, Terminal } from "./terminal.js";
-import { el, glyph } from "./words.js";
+// The terminals: one per shell, opened again after every connection, named and closed. Must not know of Run blocks or of the lab's clock.
+import { crisp, FOUND, Terminal } from "./terminal.js";
+import { Tabs } from "./tabs.js";
 
 const CHUNK = 16 * 1024; // characters in one shell.input
 const keep = (name, value) => { try { localStorage.setItem(name, value); } catch { /* private window */ } };
 const kept = (name) => { try { return localStorage.getItem(name); } catch { return null; } };
 
 export class Shells {
-  /** `on`: send(message) → bool, opened(shell), selected(shell), refused(), say(text), busy(shell), past(shell) → its commands */
-  constructor(root, on) {
+  /** `hosts`: their names; a host's first terminal has its name. `on`: send(message) → bool, opened(shell), selected(shell), gone(),
+   *  named(), refused(), say(text), link(address), running(shell) → the program that runs or "", interrupted(shell), past(shell) → its commands */
+  constructor(root, hosts, on) {
     this.root = root;
+    this.hosts = hosts;
     this.on = on;
-    this.all = new Map(); // shell → {shell, host, terminal, tab, pid, open, ended}
+    this.all = new Map(); // shell → {shell, host, terminal, pid, open, ended, closing}
+    this.known = new Map(); // shell → {host, name}, of every shell that the server spoke of
     this.current = null;
     this.stale = false;
     this.fontSize = Number(kept("terminal-size")) || 13;
     this.reader = kept("terminal-reader") === "yes";
-    this.tabs = root.querySelector("[data-tabs]");
+    this.tabs = new Tabs(root, {
+      select: (shell, byKey) => { this.select(shell); if (!byKey) this.terminal.focus(); },
+      rename: (shell, name) => { if (!this.on.send({ type: "shell.name", shell, name })) this.on.refused(); },
+      close: (shell) => this.close(shell),
+    });
     this.screens = root.querySelector("[data-screens]");
     this.#tools();
     addEventListener("themechange", () => requestAnimationFrame(() => { for (const { terminal } of this.all.values()) terminal.paint(); }));
@@ -25,10 +32,14 @@ export class Shells {
   get terminal() { return this.all.get(this.current)?.terminal; }
   since() { return Object.fromEntries([...this.all.values()].filter((s) => s.terminal.next !== null).map((s) => [s.shell, s.terminal.next])); }
   isOpen(shell) { return Boolean(this.all.get(shell)?.open); }
+  hasEnded(shell) { return Boolean(this.all.get(shell)?.ended); }
+  isPast(shell) { return (this.all.get(shell)?.terminal.next ?? 0) < (this.known.get(shell)?.end ?? 0); } // the log is being read again, and goes on
+  nameOf(shell) { return this.tabs.nameOf(shell); }
+  #extra(shell) { return !this.hosts.includes(shell); }
   text(shell = this.current) { return this.all.get(shell)?.terminal.text() ?? ""; }
 
   /** `quiet`: only seen in the log. It may have ended long ago: nobody asks for it until somebody looks at it. */
-  ensure(shell, host = shell.replace(/-\d+$/, ""), quiet = false) {
+  ensure(shell, host, quiet = false) {
     const known = this.all.get(shell);
     if (known) { if (!quiet && known.quiet) { known.quiet = false; this.#ask(known); } return known; }
     const terminal = new Terminal(shell, {
@@ -36,24 +47,25 @@ export class Shells {
       resize: (cols, rows) => { if (this.isOpen(shell)) this.on.send({ type: "shell.resize", shell, cols, rows }); },
       drawn: (offset) => this.on.send({ type: "shell.ack", shell, offset }),
       refused: () => this.on.refused(),
-      leave: () => this.all.get(this.current)?.tab.focus(),
+      leave: () => this.tabs.focus(this.current),
+      revive: () => this.revive(shell),
+      took: () => this.#claimSize(shell),
+      link: (address) => this.on.link(address),
       find: () => this.#find(true),
       past: () => this.on.past(shell),
       copied: (what) => this.on.say(`Copied the ${what}.`),
     }, this);
-    terminal.atPrompt = () => !this.on.busy(shell);
-    const tab = el("button", "tab", glyph("host"), el("span", "m", shell));
-    Object.assign(tab, { type: "button", id: `tab-${shell}`, tabIndex: -1 });
-    tab.setAttribute("role", "tab");
-    tab.setAttribute("aria-controls", `screen-${shell}`);
-    tab.onclick = () => { this.select(shell); terminal.focus(); };
+    terminal.atPrompt = () => !this.on.running(shell);
+    this.tabs.add(shell, host, this.#extra(shell));
+    this.tabs.setName(shell, this.known.get(shell)?.name ?? "");
+    this.markBusy(this.on.running);
+    terminal.liveFrom = this.known.get(shell)?.end ?? 0;
     Object.assign(terminal.screen, { id: `screen-${shell}` });
     terminal.screen.setAttribute("role", "tabpanel");
-    terminal.screen.setAttribute("aria-labelledby", tab.id);
+    terminal.screen.setAttribute("aria-labelledby", `tab-${shell}`);
     terminal.screen.dataset.terminal = shell;
-    const entry = { shell, host, terminal, tab, pid: null, open: false, ended: false, quiet };
+    const entry = { shell, host, terminal, pid: null, open: false, ended: false, closing: false, quiet };
     this.all.set(shell, entry);
-    this.tabs.append(tab);
     const hidden = this.current !== null;
     terminal.open(this.screens);
     if (hidden) terminal.screen.hidden = true; // after open(): it has been measured
@@ -66,10 +78,9 @@ export class Shells {
   select(shell) {
     if (!this.all.has(shell)) return;
     this.current = shell;
+    this.tabs.select(shell);
     for (const entry of this.all.values()) {
       const here = entry.shell === shell;
-      entry.tab.setAttribute("aria-selected", here);
-      entry.tab.tabIndex = here ? 0 : -1;
       entry.terminal.screen.hidden = !here;
       if (here) {
         const before = entry.terminal.rows;
@@ -77,7 +88,6 @@ export class Shells {
         this.#ask(entry);
         entry.terminal.resize();
         if (entry.terminal.rows !== before) setTimeout(() => entry.terminal.wake(), 50);
-        entry.tab.scrollIntoView({ block: "nearest", inline: "nearest" });
       }
     }
     this.on.selected(shell);
@@ -93,45 +103,89 @@ export class Shells {
   }
 
   /** A fresh sandbox: forget every shell and offset. */
-  forget(hosts) {
+  forget() {
+    this.known.clear();
     for (const entry of [...this.all.values()]) {
-      if (!hosts.includes(entry.shell)) this.#remove(entry);
-      else { entry.terminal.restart(); Object.assign(entry, { pid: null, open: false, asked: false, ended: false }); }
+      if (this.#extra(entry.shell)) this.#remove(entry);
+      else { entry.terminal.restart(); Object.assign(entry, { pid: null, open: false, asked: false }); this.#ended(entry, false); this.tabs.setName(entry.shell, ""); }
     }
   }
 
   input(shell, text) {
     const entry = this.all.get(shell);
-    if (entry?.ended) { if (/[\r\n]/.test(text)) this.#ask(entry, true); return; }
-    for (let at = 0; at < text.length; at += CHUNK) {
-      if (!this.on.send({ type: "shell.input", shell, data: text.slice(at, at + CHUNK) })) return this.on.refused();
+    if (!entry || entry.ended) return /^[\r\n]+$/.test(text) ? this.revive(shell) : this.on.refused();
+    if (text.includes("\x03")) this.on.interrupted(shell);
+    for (let at = 0, end; at < text.length; at = end) {
+      end = Math.min(text.length, at + CHUNK);
+      if (/[\ud800-\udbff]/.test(text[end - 1])) end -= 1; // both halves of a character go in one message
+      if (!this.on.send({ type: "shell.input", shell, data: text.slice(at, end) })) return this.on.refused();
     }
   }
 
-  output(shell, offset, bytes) { this.ensure(shell, undefined, true).terminal.output(offset, bytes); }
-  gap({ shell, from, to }) { this.ensure(shell, undefined, true).terminal.gap(from, to); }
+  /** A new bash where one ended. */
+  revive(shell) { const entry = this.all.get(shell); if (entry?.ended) this.#ask(entry, true); }
+
+  /** The server says where a shell runs before anything comes from it. */
+  knows({ shell, host, name, end }) {
+    this.known.set(shell, { host, name, end });
+    if (this.all.has(shell)) this.all.get(shell).terminal.liveFrom = end;
+    this.tabs.setName(shell, name);
+    this.on.named();
+  }
+
+  named({ shell, name }) {
+    const known = this.known.get(shell);
+    if (known) known.name = name;
+    this.tabs.setName(shell, name);
+    this.on.named();
+  }
+
+  output(shell, offset, bytes) { this.#seen(shell)?.terminal.output(offset, bytes); }
+  gap({ shell, from, to }) { this.#seen(shell)?.terminal.gap(from, to); }
+  #seen(shell) { return this.all.get(shell) ?? (this.known.has(shell) ? this.ensure(shell, this.known.get(shell).host, true) : null); }
 
   opened({ shell, host, pid, end }) {
     const entry = this.ensure(shell, host, true);
-    if ((entry.pid !== null && entry.pid !== pid) || entry.ended) entry.terminal.restart();
-    Object.assign(entry, { pid, open: true, ended: false });
+    if (end < (entry.terminal.next ?? 0) && entry.pid !== pid) entry.terminal.restart(); // another agent's: it counts from the start. Else it goes on below what the one before printed
+    Object.assign(entry, { pid, open: true });
+    this.#ended(entry, false);
     entry.terminal.opened(end);
     entry.terminal.setStale(this.stale);
     this.on.opened(shell);
   }
 
-  closed({ shell, exit_code: code }, hosts) {
+  closed({ shell, exit_code: code, asked }) {
+    this.named({ shell, name: "" }); // a name lasts as long as its bash
     const entry = this.all.get(shell);
     if (!entry) return;
-    const extra = !hosts.includes(shell);
-    if (extra && code === 0) {
-      const held = entry.terminal.screen.contains(document.activeElement);
-      this.#remove(entry);
-      if (held) this.terminal?.focus();
-      return;
-    }
-    Object.assign(entry, { open: false, asked: false, ended: true });
-    entry.terminal.xterm.write(`\x1b[0m\r\n\x1b[2mThis shell ended${code ? ` with exit ${code}` : ""}. Press Enter for a new one.\x1b[0m\r\n`);
+    if (this.#extra(shell) && (asked || code === 0)) return this.#remove(entry);
+    if (entry.ended) return;
+    Object.assign(entry, { open: false, asked: false, closing: false });
+    this.#ended(entry, true);
+    entry.terminal.ended(`This shell ended${code ? ` with exit ${code}` : ""}. Press Enter for a new one.`);
+  }
+
+  /** Somebody wants this terminal gone. A host's first one stays; where a command runs, they are asked first. */
+  close(shell) {
+    const entry = this.all.get(shell);
+    if (!entry || !this.#extra(shell) || entry.closing) return;
+    const running = this.on.running(shell);
+    if (running && !entry.ended) this.tabs.ask(shell, running, () => this.#close(entry)); else this.#close(entry);
+  }
+
+  /** The agent has no such shell (it was started anew since): then there is nothing to wait for. */
+  unknown(shell) { const entry = this.all.get(shell); if (entry?.closing) this.#remove(entry); }
+
+  #close(entry) {
+    if (!this.on.send({ type: "shell.close", shell: entry.shell })) return this.on.refused();
+    entry.closing = true;
+    this.tabs.setState(entry.shell, "closing");
+  }
+
+  #ended(entry, yes) {
+    entry.ended = yes;
+    this.tabs.setState(entry.shell, yes ? "ended" : "");
+    entry.terminal.setDead(yes);
   }
 
   setStale(stale) {
@@ -139,13 +193,7 @@ export class Shells {
     for (const { terminal } of this.all.values()) terminal.setStale(stale);
   }
 
-  markBusy(isBusy) {
-    for (const { shell, tab } of this.all.values()) {
-      const dot = tab.querySelector(".busy-dot");
-      if (isBusy(shell) && !dot) { const mark = el("span", "busy-dot"); mark.setAttribute("role", "img"); mark.setAttribute("aria-label", "a command is running"); tab.append(mark); }
-      else if (!isBusy(shell)) dot?.remove();
-    }
-  }
+  markBusy(isBusy) { this.tabs.markBusy(isBusy); }
 
   /** The first free name for a further terminal of a host: lab-2, lab-3, … */
   another(host) {
@@ -167,22 +215,29 @@ export class Shells {
   }
 
   #remove(entry) {
-    entry.tab.remove();
+    const inTerminal = entry.terminal.screen.contains(document.activeElement), inTab = this.tabs.holdsFocus(entry.shell);
+    const names = [...this.all.keys()], before = names[names.indexOf(entry.shell) - 1];
+    this.tabs.remove(entry.shell);
     entry.terminal.dispose();
     this.all.delete(entry.shell);
-    if (this.current === entry.shell) { this.current = null; const [next] = this.all.keys(); if (next) this.select(next); }
+    if (this.current === entry.shell) { this.current = null; const next = before ?? [...this.all.keys()][0]; if (next) this.select(next); }
+    if (inTerminal) this.terminal?.focus();
+    if (inTab) this.tabs.focus(this.current);
+    this.on.gone();
+  }
+
+  /** Two pages may look at one shell with windows of different sizes: it has the size of the one that is being used. */
+  #claimSize(shell) {
+    const entry = this.all.get(shell);
+    if (entry?.open) this.on.send({ type: "shell.resize", shell, cols: entry.terminal.cols, rows: entry.terminal.rows });
   }
 
   #tools() {
     const $ = (name) => this.root.querySelector(`[data-${name}]`);
-    this.tabs.addEventListener("keydown", (event) => {
-      const names = [...this.all.keys()], at = names.indexOf(this.current);
-      const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: names.length - 1 }[event.key];
-      if (to === undefined) return;
-      event.preventDefault();
-      this.select(names.at(to % names.length));
-      this.all.get(this.current).tab.focus();
-    });
+    const view = this.root.querySelector("#view"), rename = $("rename"), close = $("close-terminal");
+    view.addEventListener("beforetoggle", () => { close.hidden = !this.current || !this.#extra(this.current); });
+    rename.onclick = () => { view.hidePopover(); this.tabs.rename(this.current); };
+    close.onclick = () => { view.hidePopover(); this.close(this.current); };
     $("copy").onclick = async () => {
       if (!this.terminal) return;
       try { this.on.say(`Copied the ${await this.terminal.copy()}.`); this.#flash($("copy"), "Copied"); } catch { this.#flash($("copy"), "Not allowed"); }
@@ -209,7 +264,7 @@ export class Shells {
     const step = async (way) => {
       const search = await this.terminal.search();
       if (this.searched !== search) { this.searched = search; search.onDidChangeResults(({ resultIndex, resultCount }) => { $("found").textContent = field.value ? `${resultIndex + 1}/${resultCount}` : ""; }); }
-      const decorations = { matchOverviewRuler: "#7d878c", activeMatchColorOverviewRuler: "#7d878c", matchBackground: "#faea68", activeMatchBackground: "#e6a800" };
+      const decorations = { matchOverviewRuler: "#7d878c", activeMatchColorOverviewRuler: "#7d878c", matchBackground: "#faea68", activeMatchBackground: FOUND };
       way < 0 ? search.findPrevious(field.value, { decorations }) : search.findNext(field.value, { decorations, incremental: way === 0 });
     };
     field.oninput = () => step(0);
@@ -223,6 +278,7 @@ export class Shells {
   async #find(open) {
     const finder = this.root.querySelector("[data-finder]");
     finder.hidden = !open;
+    for (const { terminal } of this.all.values()) terminal.setFinding(open);
     if (open) { const field = finder.querySelector("input"); field.focus(); field.select(); }
     else { (await this.terminal?.search())?.clearDecorations(); this.terminal?.clearSelection(); this.terminal?.focus(); }
   }

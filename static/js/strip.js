@@ -7,9 +7,9 @@ const EMPTY = {
 };
 
 export class Strip {
-  /** `now()` → {ready, kept, state, lost: {since, next} | null, worker, running, last, good}; good: the last one ended as it should */
-  constructor(root, now, tryNow) {
-    Object.assign(this, { root, now, tryNow, node: root.querySelector("[data-strip]"), key: "" });
+  /** `now()` → {ready, kept, state, lost: {since, next} | null, worker, running, last, good, ended}; good: the last one ended as it should; ended: its shell did. `act`: tryNow(), revive() */
+  constructor(root, now, act) {
+    Object.assign(this, { root, now, act, node: root.querySelector("[data-strip]"), key: "" });
     this.closed = matchMedia("(max-width: 760px)");
     this.closed.addEventListener("change", () => this.brief());
     setInterval(() => this.draw(), 250);
@@ -22,10 +22,10 @@ export class Strip {
   }
 
   draw() {
-    const { ready, kept, state, lost, worker, running, last, good } = this.now();
+    const { ready, kept, state, lost, worker, running, last, good, ended } = this.now();
     if (lost) {
-      this.#show("lost", "trouble", "waitg", () => [el("b", "", ""), " ", ...this.#goesOn(running), el("button", "b s", "Try now")]);
-      this.node.querySelector("b").textContent = `Connection lost ${counter(Date.now() - lost.since)} ago.`;
+      this.#show("lost", "trouble", "waitg", () => [el("b", "", ""), " ", ...this.#goesOn(running), this.#button("Try now", this.act.tryNow)]);
+      this.node.querySelector("b").textContent = Date.now() - lost.since < 1000 ? "Connection lost." : `Connection lost ${counter(Date.now() - lost.since)} ago.`;
       this.#time(lost.next > Date.now() ? `next try in ${Math.ceil((lost.next - Date.now()) / 1000)} s` : "trying");
       return;
     }
@@ -33,17 +33,23 @@ export class Strip {
       this.#show("down", "trouble bad", "badg", () => [el("b", "", "The lab’s worker has stopped."), " Your hosts still run and nothing is lost. A new worker takes over, usually within 10 s."]);
       return this.#time("");
     }
+    if (ended) {
+      this.#show("over", "line", "stop", () => [el("b", "", "This shell has ended."), " Press Enter in the terminal for a new one.", this.#button("New shell", this.act.revive)]);
+      return this.#time("");
+    }
     const command = kept ? running ?? last : null;
     if (!command) {
       this.#show(ready ? "empty" : state, "line", "waitg", () => [ready ? "Nothing has run in this terminal yet." : EMPTY[state] ?? ""]);
       return this.#time("");
     }
-    const code = command.exit_code, tone = running ? "busy" : good ? "ok" : code === 130 ? "" : "bad";
-    const ended = code === null ? "no exit code" : code === 130 && !good ? "stopped, exit 130" : good && code ? `exit ${code}, as it should` : `exit ${code}`;
-    this.#show(`${command.id}${command.over}`, `line ${tone}`, running ? "spin" : good ? "okg" : code === 130 ? "stop" : "badg",
-      () => [el("code", "", firstLine(command.text) || "A command"), running ? " runs" : `, ${ended}`]);
+    const code = command.exit_code, tone = running ? "busy" : good ? "ok" : code === null || code === 130 || command.stopped ? "" : "bad";
+    const how = code === null ? "no exit code" : !good && (code === 130 || command.stopped) ? `stopped, exit ${code}` : good && code ? `exit ${code}, as it should` : `exit ${code}`;
+    this.#show(`${command.id}${command.over}`, `line ${tone}`, running ? "spin" : good ? "okg" : tone ? "badg" : "stop",
+      () => [el("code", "", firstLine(command.text) || "A command"), running ? " runs" : `, ${how}`]);
     this.#time(running ? counter(Date.now() - command.began) : command.duration_ms == null ? "" : duration(command.duration_ms));
   }
+
+  #button(text, act) { const button = el("button", "b s", text); button.type = "button"; button.onclick = act; return button; }
 
   #goesOn(running) {
     return running ? [el("code", "", program(running.text)), " keeps running; you will see what you missed."] : ["Your lab goes on; you will see what you missed."];
@@ -63,7 +69,7 @@ export class Strip {
     this.node.querySelector("button")?.remove();
     const button = parts.at(-1) instanceof HTMLButtonElement ? parts.pop() : null;
     what.replaceChildren(...parts);
-    if (button) { button.type = "button"; button.onclick = this.tryNow; what.after(button); }
+    if (button) what.after(button);
     this.tone = tone;
     this.brief();
   }

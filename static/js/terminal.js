@@ -6,23 +6,28 @@ import { WebLinksAddon } from "@xterm/addon-web-links";
 import { duration, el, glyph, toClipboard } from "./words.js";
 
 const ACK_EVERY = 64 * 1024;
+const UNDRAWN = 4 * 1024 * 1024; // bytes that a page nobody sees may keep for later
 const FONT = '"JetBrains Mono Variable", "Noto Sans Mono CJK SC", ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace';
 const CURSOR = "\x1b[?47h\x1b[?47l"; // makes xterm draw its cursor before the first focus: a prompt without one looks dead
+export const FOUND = "#e6a800";
+const ANSWERS = 32; // a second
+const PLAIN = "\x1b7\x1b[?1049l\x1b[r\x1b8\x1b[?1000;1002;1003;1006l\x1b[0m"; // whatever a program left on
 const ANSWER = /^\x1b(\[[?>=]?[\d;]*[cnRuxty]|[\]P_].*)/s; // what a terminal answers by itself when it is asked
 
 /** The nearest size at which a column is a whole number of device pixels: WebGL would cut the rest off and squeeze the letters. */
 export const crisp = (size) => { const ratio = 0.6 * devicePixelRatio; return Math.round(size * ratio) / ratio + 0.02; };
 
 /** xterm's colours from the page's tokens, as they are now. */
-export function colours(stale) {
+export function colours(stale, finding = false) {
   const probe = el("i");
   document.body.append(probe);
   const read = (token) => { probe.style.color = `var(--${token})`; return getComputedStyle(probe).color; };
   const [red, green, yellow, blue, magenta, cyan] = ["red", "green", "yellow", "blue", "magenta", "cyan"].map((hue) => read(`t-${hue}`));
   const ink = read("ink"), ink2 = read("ink-2"), ink3 = read("ink-3"), term = read("term");
   const theme = {
-    background: term, foreground: stale ? ink3 : ink, cursor: stale ? ink3 : ink, cursorAccent: term,
+    background: term, foreground: stale ? ink3 : ink, cursor: stale ? term : ink, cursorAccent: stale ? ink3 : term, // a terminal without a cursor does not look alive
     selectionBackground: read("select"), selectionInactiveBackground: read("select"),
+    ...(finding && { selectionInactiveBackground: FOUND, selectionForeground: read("on-new") }), // the match one is at is selected
     black: ink3, brightBlack: ink3, white: ink2, brightWhite: ink,
     red, green, yellow, blue, magenta, cyan,
     brightRed: red, brightGreen: green, brightYellow: yellow, brightBlue: blue, brightMagenta: magenta, brightCyan: cyan,
@@ -33,7 +38,8 @@ export function colours(stale) {
 }
 
 export class Terminal {
-  /** `on`: input(text), resize(cols, rows), drawn(offset), refused(), leave(), find(), copied(what), past() → commands, oldest first */
+  /** `on`: input(text), resize(cols, rows), drawn(offset), refused(), revive(): a key for a new shell, took(): the keyboard is here,
+   *  leave(), find(), copied(what), link(address), past() → commands, oldest first */
   constructor(name, on, { fontSize = 13, reader = false } = {}) {
     this.name = name;
     this.on = on;
@@ -42,14 +48,16 @@ export class Terminal {
     this.marked = new Set(); // ids of commands whose line has its marks
     this.recallAt = null; // offset at which the past is drawn and can be marked
     this.old = 0; // writes under way that repeat the past
-    this.live = false;
-    this.stale = false;
+    this.liveFrom = 0; // output before this offset is the past: what it asks is not answered
+    this.stale = false; // nobody takes keys: no connection, no worker
+    this.dead = false; // its shell has ended
+    this.answers = { left: ANSWERS, at: 0 };
     this.fit = el("div", "fit");
     this.screen = el("div", "screen", this.fit);
     this.xterm = new Xterm({
       allowProposedApi: true, fontFamily: FONT, fontSize: crisp(fontSize), fontWeight: 450, fontWeightBold: 700, screenReaderMode: reader, theme: colours(false),
       cursorBlink: false, cursorInactiveStyle: "outline", scrollback: 10000, minimumContrastRatio: 4.5, macOptionIsMeta: true, scrollOnUserInput: true,
-      drawBoldTextInBrightColors: false, smoothScrollDuration: 0, tabStopWidth: 8,
+      drawBoldTextInBrightColors: false, logLevel: "off", smoothScrollDuration: 0, tabStopWidth: 8,
     });
   }
 
@@ -61,7 +69,10 @@ export class Terminal {
     xterm.loadAddon(this.fitter);
     xterm.loadAddon(new Unicode11Addon());
     xterm.unicode.activeVersion = "11";
-    xterm.loadAddon(new WebLinksAddon((event, address) => { event.preventDefault(); window.open(address, "_blank", "noopener,noreferrer"); }));
+    const link = (event, address) => { event.preventDefault(); this.on.link(address); };
+    const hover = (_, address) => { this.screen.title = address; }, leave = () => { this.screen.title = ""; };
+    xterm.loadAddon(new WebLinksAddon(link, { hover, leave }));
+    xterm.options.linkHandler = { activate: link, hover, leave, allowNonHttpProtocols: false }; // OSC 8: the text may say one address and mean another
     xterm.open(this.fit);
     xterm.write(CURSOR);
     xterm.textarea.setAttribute("aria-label", `Terminal ${this.name}. Leave with Control F6.`);
@@ -71,9 +82,12 @@ export class Terminal {
       clearTimeout(this.sized);
       this.sized = setTimeout(() => { if (this.told !== `${cols}×${rows}`) this.on.resize(cols, rows); this.told = `${cols}×${rows}`; }, 60);
     });
-    xterm.onData((data) => { if (!this.stale && !(this.old && ANSWER.test(data))) this.on.input(data); });
+    xterm.onData((data) => { if (!this.stale && (!ANSWER.test(data) || this.#mayAnswer())) this.on.input(data); });
+    xterm.textarea.addEventListener("focus", () => this.on.took());
     xterm.onBinary((data) => { if (!this.stale) this.on.input(data); });
-    xterm.onCursorMove(() => this.#follow());
+    xterm.onCursorMove(() => { // at most once a frame: it makes the browser lay the page out
+      if (this.pans && !this.following) this.following = requestAnimationFrame(() => { this.following = null; this.#follow(); });
+    });
     this.watcher = new ResizeObserver(() => this.resize());
     this.watcher.observe(this.screen);
     this.#sharpen();
@@ -90,7 +104,11 @@ export class Terminal {
     const fresh = bytes.subarray(this.next - offset);
     if (!fresh.length) return;
     const end = (this.next += fresh.length);
-    const past = !this.live || end <= this.liveFrom;
+    if (document.hidden && end - this.drawn < UNDRAWN && end - this.acked >= ACK_EVERY) { // a browser hardly draws there: the program must not wait for it
+      this.acked = end;
+      this.on.drawn(end);
+    }
+    const past = end <= this.liveFrom;
     this.old += past;
     this.xterm.write(fresh, () => {
       this.old -= past;
@@ -108,36 +126,58 @@ export class Terminal {
     this.xterm.write(`\x1b[0m\r\n\x1b[2m— ${said} were printed while nobody looked —\x1b[0m\r\n`);
   }
 
-  /** The shell answers: from byte `from` on it is now, and what programs ask the terminal is answered. */
-  opened(from) {
-    this.recallAt = from ?? 0;
+  /** The shell is there, and what it printed goes to `end`. */
+  opened(end) {
+    this.recallAt = end;
     this.xterm.write("", () => this.#recall());
-    if (this.live) return;
-    this.liveFrom = from ?? 0;
-    if (from !== undefined) this.live = true; else setTimeout(() => { this.live = true; }, 300);
   }
 
   /** Another bash under the same name: nothing of the old one counts. */
   restart() {
-    this.xterm.reset();
-    this.xterm.write(CURSOR);
+    this.xterm.write(`\x1bc${CURSOR}`); // not reset(): what is still to be drawn comes before it
     this.next = null;
-    this.live = false;
     this.marked.clear();
+    this.last = null;
   }
 
   setStale(stale) {
     if (stale === this.stale) return;
     this.stale = stale;
-    this.screen.classList.toggle("stale", stale);
-    this.xterm.options.disableStdin = stale;
+    this.#shown();
+  }
+
+  /** Its shell has ended: what it printed stays, and it looks like it. */
+  setDead(dead) {
+    if (dead === this.dead) return;
+    this.dead = dead;
+    this.#shown();
+  }
+
+  ended(says) { this.xterm.write(`${PLAIN}\r\n\x1b[2m${says}\x1b[0m\r\n\x1b[?25l`); }
+
+  #shown() {
+    this.screen.classList.toggle("stale", this.stale || this.dead);
+    this.xterm.options.disableStdin = this.stale;
     this.paint();
   }
 
-  paint() { this.xterm.options.theme = colours(this.stale); }
+  paint() { this.xterm.options.theme = colours(this.stale || this.dead, this.finding); }
+
+  /** What programs ask the terminal is answered by whoever is in front of it, once, and not without end: a flood of questions is no use to anybody. */
+  #mayAnswer() {
+    if (this.old || !document.hasFocus()) return false;
+    const now = Date.now();
+    this.answers.left = Math.min(ANSWERS, this.answers.left + ((now - this.answers.at) / 1000) * ANSWERS);
+    this.answers.at = now;
+    if (this.answers.left < 1) return false;
+    this.answers.left -= 1;
+    return true;
+  }
 
   setFontSize(size) { this.xterm.options.fontSize = crisp(size); this.resize(); }
   setReader(on) { this.xterm.options.screenReaderMode = on; }
+  setFinding(on) { this.finding = on; this.paint(); }
+  paste(text) { this.stale || this.dead ? this.on.refused() : this.xterm.paste(text); }
   focus() { this.xterm.focus(); }
   clearSelection() { this.xterm.clearSelection(); }
 
@@ -145,7 +185,8 @@ export class Terminal {
     if (!this.screen.offsetParent || !this.fitter) return;
     const cell = this.#cell();
     // On a phone a table of `ip` or `brctl` would wrap: keep 80 columns there and pan.
-    if (cell) this.screen.style.setProperty("--wide", innerWidth <= 760 ? `${Math.ceil(cell * 80) + 16}px` : "0");
+    this.pans = innerWidth <= 760;
+    if (cell) this.screen.style.setProperty("--wide", this.pans ? `${Math.ceil(cell * 80) + 16}px` : "0");
     const size = this.fitter.proposeDimensions();
     if (!size || !(size.cols > 1 && size.rows > 1)) return;
     const { viewportY, baseY } = this.xterm.buffer.active;
@@ -212,18 +253,20 @@ export class Terminal {
         while (line > 0 && buffer.getLine(line)?.isWrapped) line--;
         if (more > 1) line--;
       }
+      const [first] = text.split("\n");
+      for (let up = line; first && up >= 0 && up > line - 8; up--) if (!buffer.getLine(up).isWrapped && this.#whole(buffer, up).endsWith(first.trimEnd())) { line = up; break; } // keys typed ahead are echoed below it
       this.marked.add(id);
       this.last = { from: this.xterm.registerMarker(0), prompt: buffer.type === "normal" && line >= 0 ? this.xterm.registerMarker(line - here) : null };
     });
   }
 
   /** It ended. The gutter says how (`good`: as it should), the right end of its line how long it took, if there is room. */
-  finished(ms, code, good) {
+  finished(ms, code, good, stopped) {
     this.xterm.write("", () => {
       const { last } = this;
       if (!last || last.to) return;
       last.to = this.xterm.registerMarker(0);
-      if (last.prompt && !last.prompt.isDisposed && this.xterm.buffer.active.type === "normal") this.#outcome(last.prompt, ms, code, good);
+      if (last.prompt && !last.prompt.isDisposed && this.xterm.buffer.active.type === "normal") this.#outcome(last.prompt, ms, code, good, stopped);
     });
   }
 
@@ -234,39 +277,43 @@ export class Terminal {
     const buffer = this.xterm.buffer.active, here = buffer.baseY + buffer.cursorY;
     if (buffer.type !== "normal") return;
     let y = here;
-    for (const { id, text, over, exit_code: code, duration_ms: ms, good } of this.on.past().reverse()) {
+    for (const { id, text, over, exit_code: code, duration_ms: ms, good, stopped } of this.on.past().reverse()) {
       const [first] = text.split("\n");
       if (this.marked.has(id) || !first) continue;
       let found = -1;
       for (; y >= 0 && found < 0; y--) {
         if (buffer.getLine(y).isWrapped) continue;
-        let line = buffer.getLine(y).translateToString(!buffer.getLine(y + 1)?.isWrapped);
-        for (let more = y + 1; buffer.getLine(more)?.isWrapped; more++) line += buffer.getLine(more).translateToString(!buffer.getLine(more + 1)?.isWrapped);
-        line = line.trimEnd();
+        const line = this.#whole(buffer, y);
         if (line.endsWith(first.trimEnd()) && /[#$] $/.test(line.slice(0, -first.trimEnd().length))) found = y;
       }
       if (found < 0) return;
       this.marked.add(id);
       const prompt = this.xterm.registerMarker(found - here);
       if (!over) this.last = { from: null, prompt };
-      else if (prompt) this.#outcome(prompt, ms, code, good);
+      else if (prompt) this.#outcome(prompt, ms, code, good, stopped);
     }
   }
 
-  #outcome(marker, ms, code, good) {
-    const [tone, name] = good ? ["ok", "okg"] : code === 130 ? ["ter", "stop"] : ["bad", "badg"];
-    if (good !== null) this.xterm.registerDecoration({ marker, x: 0, width: 1, layer: "top" })?.onRender((node) => {
+  /** A line with what wrapped. */
+  #whole(buffer, y) {
+    let line = buffer.getLine(y).translateToString(!buffer.getLine(y + 1)?.isWrapped);
+    for (let more = y + 1; more < y + 500 && buffer.getLine(more)?.isWrapped; more++) line += buffer.getLine(more).translateToString(!buffer.getLine(more + 1)?.isWrapped);
+    return line.trimEnd();
+  }
+
+  #outcome(marker, ms, code, good, stopped) {
+    const [tone, name] = good ? ["ok", "okg"] : code === null || code === 130 || stopped ? ["ter", "stop"] : ["bad", "badg"];
+    this.xterm.registerDecoration({ marker, x: 0, width: 1, layer: "top" })?.onRender((node) => {
       if (node.firstChild) return;
       node.className = `xterm-decoration gut-mark ${tone}`;
       node.append(glyph(name));
     });
     if (ms == null) return;
     const text = code ? `exit ${code}, ${duration(ms)}` : duration(ms);
-    const line = this.xterm.buffer.active.getLine(marker.line);
-    if (!line || line.translateToString(true).length > this.cols - text.length - 3) return;
     this.xterm.registerDecoration({ marker, x: 1, anchor: "right", width: text.length + 1, layer: "top" })?.onRender((node) => {
+      const line = this.xterm.buffer.active.getLine(marker.line); // looked at anew: a narrower window wraps it
       node.className = "xterm-decoration dur-mark";
-      node.textContent = text;
+      node.textContent = line && line.translateToString(true).length <= this.cols - text.length - 3 ? text : "";
     });
   }
 
@@ -286,7 +333,8 @@ export class Terminal {
       if ((ctrl && shift && code === "KeyC") || (ctrl && !shift && key === "Insert")) return done(() => this.xterm.hasSelection() && this.#take());
       if (ctrl && !shift && !alt && code === "KeyC" && this.xterm.hasSelection() && this.atPrompt?.()) return done(() => { this.#take(); this.clearSelection(); });
       if ((ctrl && shift && code === "KeyV") || (shift && !ctrl && key === "Insert")) return false; // the browser pastes
-      if (this.stale && !ctrl && !event.metaKey && (key.length === 1 || ["Enter", "Tab", "Backspace"].includes(key))) {
+      if (this.dead && !this.stale && key === "Enter") return done(() => this.on.revive());
+      if ((this.stale || this.dead) && !ctrl && !event.metaKey && (key.length === 1 || ["Enter", "Tab", "Backspace"].includes(key))) {
         if (key === "Tab") return false;
         return done(() => this.on.refused());
       }

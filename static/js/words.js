@@ -31,10 +31,13 @@ export const clock = (date) => `${two(date.getHours())}:${two(date.getMinutes())
 const ORDINALS = ["", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"];
 export const ordinal = (n) => ORDINALS[n] ?? `number ${n}`;
 
+const KEYWORDS = new Set(["for", "while", "until", "if", "case", "select", "time", "function"]);
+
 /** The program of a command line: "sudo ping -c3 x" is ping. */
 export function program(text) {
   const words = text.trim().split(/\s+/).filter((word) => !/^\w+=/.test(word) && word !== "sudo");
-  return (words[0] ?? "").split("/").pop() || "A command";
+  const name = (words[0] ?? "").split("/").pop();
+  return /^[\w.+-]+$/.test(name) && !KEYWORDS.has(name) ? name : "A command";
 }
 
 export const firstLine = (text) => { const [line, ...more] = text.trim().split("\n"); return more.length ? `${line} …` : line; };
