@@ -51,6 +51,11 @@ class Marks:
             parts.append(bytes(text))
         return parts
 
+    def rest(self) -> bytes:
+        """Nothing more will come: what was held after all, unless it shows the nonce."""
+        held, self.held = self.held, b""
+        return b"" if self.nonce in held else held
+
     def _ours(self, seen: bytes) -> bool:
         """Whether this, as far as it goes, begins one of our marks."""
         n = len(self.start)

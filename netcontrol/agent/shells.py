@@ -22,7 +22,7 @@ from .ring import Ring
 MAX_INPUT = 256 * 1024  # waiting for a program that does not read
 MAX_EVENTS = 256  # kept for a worker that comes back
 TIOCSIG = 0x40045436  # of a pseudo-terminal's master: send a signal to the foreground
-SIGINT = 2
+SIGINT, SIGCONT = 2, 18
 PASTE, PASTED = b"\x1b[200~", b"\x1b[201~"
 READ = 64 * 1024
 INCOMPLETE = 3.0  # seconds after which a Run that bash neither executes nor refuses is taken for an unfinished line
@@ -87,6 +87,7 @@ class Shell:
         """bash ended: take what it printed, and say so."""
         while self.state != "closed" and self.read(unbounded=True):
             pass
+        self.ring.append(self.marks.rest())
         _, status = os.waitpid(self.pid, 0)
         os.close(self.pidfd)
         os.close(self.fd)
@@ -264,11 +265,18 @@ class Shell:
     def look(self) -> None:
         """Called twice a second while a command runs or a Run waits: the ends that no mark tells of.
 
-        bash waits for a line when it is itself in the foreground and its editor has the terminal in raw mode; a shell
-        that was replaced (`exec`) shows by its command line.
+        bash waits for a line when it is itself in the foreground and its editor has the terminal; a shell that was replaced
+        (`exec`) shows by its command line. One that stopped itself (`suspend`) is told to go on: nobody else is there to do it.
         """
         now = time.monotonic()
+        if self._stopped():
+            os.kill(self.pid, SIGCONT)
         if self.run and not self.run.typed:
+            if self.ended or self.state == "starting":  # without its mark a prompt may be there all the same: the student sent it elsewhere
+                self.idle_looks = self.idle_looks + 1 if self._waits(now, self._replaced()) and not self._unread() else 0
+                if self.idle_looks >= 2:
+                    self.marked, self.ended, self.idle_looks = False, None, 0
+                    return self._type()
             no_prompt = self.broke_at and now - self.broke_at > BROKEN_OFF  # Ctrl-C did not bring it
             if no_prompt or (self.state != "prompt" and now - self.spoke_at > SILENT):
                 self.tell("error", code="busy", block=self.run.block)
@@ -280,7 +288,7 @@ class Shell:
             self.idle_looks, self.spoke_at = 0, now
             return
         replaced = self._replaced()
-        waits = self._foreground() and (replaced or not self._canonical()) and now - self.spoke_at > 0.3
+        waits = self._waits(now, replaced)
         if self.run and not self.running and not replaced:  # typed, and neither executed nor refused: an open quote, most likely
             if waits and now - self.spoke_at > INCOMPLETE and not self.broke_at:
                 self.broke_at = now
@@ -300,6 +308,9 @@ class Shell:
     def watched(self) -> bool:
         return self.state == "running" or self.run is not None
 
+    def _waits(self, now: float, replaced: bool) -> bool:
+        return self._foreground() and (replaced or self._edits()) and now - self.spoke_at > 0.3
+
     def _unread(self) -> bool:
         return bool(select.select([self.fd], [], [], 0)[0])
 
@@ -312,11 +323,20 @@ class Shell:
     def _local(self) -> int:
         return termios.tcgetattr(self.fd)[3]
 
-    def _canonical(self) -> bool:
-        return bool(self._local() & termios.ICANON)
+    def _edits(self) -> bool:
+        """bash's editor has the terminal. `read -n1` leaves Enter as it is, so that is none."""
+        incoming, _, _, local, *_ = termios.tcgetattr(self.fd)
+        return not incoming & termios.ICRNL and not local & (termios.ICANON | termios.ECHO)
 
     def _signals(self) -> bool:
         return bool(self._local() & termios.ISIG)
+
+    def _stopped(self) -> bool:
+        try:
+            with open(f"/proc/{self.pid}/stat", "rb", buffering=0) as file:
+                return file.read(4096).rpartition(b")")[2][1:2] == b"T"
+        except OSError:
+            return False
 
     def _replaced(self) -> bool:
         try:
