@@ -10,8 +10,8 @@ from axe_playwright_python.sync_playwright import Axe
 from labsite import processes
 from netcontrol.capture import HEAD, TAIL
 
+from .browsing import start, text, type_command, until
 from .driving import run
-from .test_browser import chromium, page, start, text, type_command, until  # noqa: F401
 
 ROW = """
 import json
@@ -123,7 +123,7 @@ def test_the_page_and_the_transcript(student, guests):
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1440, 900), (390, 844)], ids=["wide", "phone"])
-def test_in_a_browser(page, scheme, size):  # noqa: F811
+def test_in_a_browser(page, scheme, size):
     page.emulate_media(color_scheme=scheme)
     page.goto("/lab/history")
     page.get_by_text("This browser has no history yet.").wait_for()
