@@ -319,8 +319,9 @@ export class Terminal {
 
   dispose() {
     this.watcher?.disconnect();
-    this.xterm.dispose();
+    clearTimeout(this.sized);
     this.screen.remove();
+    setTimeout(() => this.xterm.dispose(), 2000); // what xterm has still planned (a frame, a scroll) fails in one that is disposed of
   }
 
   #keys() {
