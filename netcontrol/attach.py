@@ -17,10 +17,11 @@ import uvloop
 from celery.signals import worker_shutting_down
 
 from netcontrol import stream
+from netcontrol.agent.limits import MAX_PLACES, TRIM_INPUTS
 from netcontrol.hostlink import HostLink
 from netcontrol.latency import prefer_latency
 from netcontrol.models import Sandbox
-from netcontrol.outbox import MAX_PLACES, Outbox, Place
+from netcontrol.outbox import Outbox, Place
 from netcontrol.record import CommandRecord, in_thread
 from netcontrol.stream import Entry, LeaseLost, number
 from netcontrol.viewers import Viewers
@@ -31,7 +32,6 @@ NOBODY_SECONDS = 120.0  # without a viewer
 CHECK_SECONDS = 3.0  # is it still claimed?
 REDIS_PATIENCE = 60.0
 TRIM_SECONDS = 1.0
-TRIM_INPUTS = 64  # or as soon as so many were taken
 MEET_SECONDS = 2.0  # for hosts to answer before input is read
 
 _loop: asyncio.AbstractEventLoop | None = None

@@ -4,8 +4,7 @@ Must not know: shells, Redis, the database, what the bytes mean (plain.py makes 
 """
 from typing import NamedTuple
 
-HEAD = 16 * 1024  # bytes kept of the beginning
-TAIL = 16 * 1024  # bytes kept of the end
+from netcontrol.agent.limits import HEAD, TAIL
 
 
 class Printed(NamedTuple):

@@ -19,6 +19,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from netcontrol import messages, stream
+from netcontrol.agent.limits import MAX_BAD
 from netcontrol.errors import LabError
 from netcontrol.messages import BadMessage
 from netcontrol.models import Sandbox
@@ -27,7 +28,6 @@ from netcontrol.state import lab_state
 
 log = logging.getLogger(__name__)
 
-MAX_BAD = 8  # messages that break the protocol before the connection is closed
 OUTPUT = b"\x01"
 STATE_SECONDS = 3.0  # without a notice, while none can come
 QUIET_SECONDS = 15.0  # the same while they can, and the lab is there

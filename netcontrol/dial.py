@@ -14,9 +14,9 @@ from typing import Any
 
 from django.conf import settings
 
-from netcontrol.agent.protocol import MAX_NAME, MAX_SHELLS, MAX_TEXT, BadFrame, Frames, message, parse_message, parse_output
+from netcontrol.agent.limits import MAX_NAME, MAX_SHELLS, MAX_TEXT, READ_AGENT
+from netcontrol.agent.protocol import BadFrame, Frames, message, parse_message, parse_output
 
-READ = 256 * 1024
 DIAL_SECONDS = 5.0
 NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
@@ -64,7 +64,7 @@ class Link:
     async def read(self) -> list[tuple[str, Any]]:
         """What came: ("O", (shell, offset, data)) and ("J", message), valid all of them. Raises BadFrame, EOFError, OSError."""
         while True:
-            data = await self.reader.read(READ)
+            data = await self.reader.read(READ_AGENT)
             if not data:
                 raise EOFError("the agent closed the connection")
             frames = self.cutter.feed(data)
@@ -80,11 +80,11 @@ async def dial(dock: Path) -> Link:
     sock = open_socket(dock)
     try:
         async with asyncio.timeout(DIAL_SECONDS):
-            reader, writer = await asyncio.open_unix_connection(sock=sock, limit=READ)
+            reader, writer = await asyncio.open_unix_connection(sock=sock, limit=READ_AGENT)
     except BaseException:
         sock.close()
         raise
-    writer.transport.set_write_buffer_limits(high=READ)
+    writer.transport.set_write_buffer_limits(high=READ_AGENT)
     return Link(reader, writer)
 
 

@@ -10,17 +10,17 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import Any
 
-from netcontrol.agent.protocol import MAX_CHUNK, BadFrame
+from netcontrol.agent.limits import MAX_CHUNK, MAX_HELD, MAX_PLACES
+from netcontrol.agent.protocol import BadFrame
 from netcontrol.capture import Printed
 from netcontrol.dial import Link, dial, dock_path
-from netcontrol.outbox import MAX_PLACES, Outbox, Place
+from netcontrol.outbox import Outbox, Place
 from netcontrol.record import CommandRecord
 from netcontrol.stream import Entry, LeaseLost, number
 
 log = logging.getLogger(__name__)
 
 REDIAL_SECONDS = 0.25
-MAX_HELD = 256  # messages for a host that does not answer
 
 
 class HostLink:

@@ -7,12 +7,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from netcontrol.agent.protocol import MAX_NAME, MAX_TEXT
+from netcontrol.agent.limits import MAX_BLOCK, MAX_NAME, MAX_SINCE, MAX_TEXT
 
 NAME = re.compile(r"[a-z0-9-]{1,32}\Z")
 MAX_OFFSET = 2**62
-MAX_SINCE = 64  # shells that a page says it has
-MAX_BLOCK = 64
 
 ERRORS = {
     "no_sandbox": ("You have no lab.", "Start one with the lesson's Start button."),

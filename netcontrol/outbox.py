@@ -12,13 +12,9 @@ from typing import Any
 import redis.asyncio
 
 from netcontrol import stream
-from netcontrol.agent.protocol import MAX_CHUNK
+from netcontrol.agent.limits import EVENT_COST, MAX_CHUNK, MAX_PENDING
 from netcontrol.capture import Capture, Printed
 from netcontrol.stream import Entry, Tail
-
-MAX_PENDING = 2 * 1024 * 1024  # output that Redis has not taken; then the agents are not read
-EVENT_BYTES = 256  # what an entry counts besides its data
-MAX_PLACES = 32  # names of shells in a sandbox, closed ones included
 
 
 @dataclass
@@ -115,7 +111,7 @@ class Outbox:
 
     def add(self, entry: Entry) -> None:
         self.pending.append(entry)
-        self.pending_bytes += len(entry.data) + EVENT_BYTES + len((entry.message or {}).get("text", ""))
+        self.pending_bytes += len(entry.data) + EVENT_COST + len((entry.message or {}).get("text", ""))
         if entry.shell:
             self.moved.add(entry.shell)
         self.work.set()

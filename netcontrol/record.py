@@ -18,17 +18,13 @@ from django.db import close_old_connections
 from django.db.models import F, Sum
 from django.utils import timezone
 
-from netcontrol.capture import HEAD, Printed
+from netcontrol.agent.limits import HEAD, MAX_COMMAND, MAX_COMMANDS, MAX_OUTPUT, MAX_OUTPUT_WAITING, MAX_WAITING
+from netcontrol.capture import Printed
 from netcontrol.models import Command, Sandbox
 from netcontrol.plain import read
 
 log = logging.getLogger(__name__)
 
-MAX_COMMANDS = 10_000  # rows of one sandbox; a host may be hostile
-MAX_TEXT = 4096  # characters of a command that are kept
-MAX_WAITING = 5000  # changes that the database has not taken
-MAX_OUTPUT = 16 * 1024 * 1024  # bytes of output of one sandbox; then rows are kept without
-MAX_OUTPUT_WAITING = 8 * 1024 * 1024  # bytes of output that the database has not taken
 TRIES = 3
 SETTLE_SECONDS = 2.0
 
@@ -116,7 +112,7 @@ class CommandRecord:
     # In the thread
 
     def _start(self, m: dict[str, Any], at: datetime) -> None:
-        text = m["text"][:MAX_TEXT].replace("\0", "").encode("utf-8", "replace").decode()  # half a surrogate is no text for a database
+        text = m["text"][:MAX_COMMAND].replace("\0", "").encode("utf-8", "replace").decode()  # half a surrogate is no text for a database
         fields = {"host": m["host"], "shell": m["shell"], "block": m["block"], "text": text, "started_at": at}
         Command.objects.get_or_create(pk=m["id"], defaults={"sandbox_id": self.sandbox, **fields})
 

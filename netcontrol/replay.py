@@ -12,14 +12,13 @@ from channels.db import database_sync_to_async
 from django.db import DatabaseError
 
 from netcontrol import messages, stream
-from netcontrol.agent.protocol import MAX_CHUNK, output_body
+from netcontrol.agent.limits import MAX_CHUNK, MAX_HEARD, TOLD_COMMANDS
+from netcontrol.agent.protocol import output_body
 from netcontrol.models import Command
 from netcontrol.stream import Entry
 
 log = logging.getLogger(__name__)
 
-MAX_HEARD = 2000
-COMMANDS = 200  # a page is told of so many that ran before it came
 
 
 class Replay:
@@ -66,7 +65,7 @@ class Replay:
     async def _tell_commands(self, owner) -> None:
         fields = ("id", "shell", "host", "block", "text", "started_at", "exit_code", "duration_ms")
         rows = Command.objects.filter(sandbox_id=self.sandbox, sandbox__owner=owner).order_by("-started_at")
-        newest = await database_sync_to_async(lambda: list(rows.values(*fields)[:COMMANDS]))()
+        newest = await database_sync_to_async(lambda: list(rows.values(*fields)[:TOLD_COMMANDS]))()
         commands = [{**row, "id": str(row["id"]), "started_at": row["started_at"].isoformat()} for row in reversed(newest)]
         for row in commands:
             self.heard[row["id"], "command.started"] = None

@@ -30,14 +30,13 @@ from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from netcontrol.agent.limits import ENTRY_COST, LOG_BYTES, MAX_INPUTS
+
 log = logging.getLogger(__name__)
 
 LEASE_MS = 3000
 RENEW_SECONDS = 1.0
 KEPT_SECONDS = 6 * 3600  # longer than any sandbox
-LOG_BYTES = 1024 * 1024  # kept of each shell, at least; at most twice that
-ENTRY_BYTES = 64  # what an entry costs besides its data
-MAX_INPUTS = 512  # messages that wait for the agent
 ASK_MS = 2000
 BLOCK_MS = 1000  # a read that waits, less than ANSWER_SECONDS
 ANSWER_SECONDS = 5.0
@@ -312,7 +311,7 @@ async def append(line: Line, sandbox: str, token: str, entries: list[Entry], pos
             raise redis.ConnectionError("Redis is full") from None
         raise
     for entry, id, what in zip(entries, ids, written):
-        tails.setdefault(entry.shell, Tail()).add(id.decode(), ENTRY_BYTES + len(what))
+        tails.setdefault(entry.shell, Tail()).add(id.decode(), ENTRY_COST + len(what))
     for shell in number:
         oldest = tails[shell].cut()
         if oldest:

@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from labsite import processes
-from netcontrol.capture import HEAD, TAIL
+from netcontrol.agent.limits import HEAD, TAIL
 
 from .browsing import start, text, type_command, until
 from .driving import run

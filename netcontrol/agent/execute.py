@@ -3,8 +3,7 @@ import os
 import time
 from binascii import b2a_base64
 
-KEEP = 256 * 1024  # bytes kept of each of its two streams
-MAX_RUNNING = 8
+from .limits import MAX_EXECUTED
 
 
 class Execution:
@@ -45,7 +44,7 @@ class Execution:
             data = os.read(fd, 65536)
         except BlockingIOError:
             return True
-        room = KEEP - len(self.kept[fd])
+        room = MAX_EXECUTED - len(self.kept[fd])
         self.kept[fd] += data[:room]
         self.truncated |= len(data) > room
         return bool(data)

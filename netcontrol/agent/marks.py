@@ -4,8 +4,9 @@ A mark is `ESC ] 133 ; letter ; nonce ; field ; … BEL`. Printed text cannot kn
 nor end one early: whatever is not ours stays in the output as it is. Must not know what a mark means.
 """
 
+from .limits import MAX_MARK
+
 ESC = 0x1B
-MAX_MARK = 256 * 1024  # a command line of 64 KiB, every byte escaped
 
 
 class Marks:

@@ -1,16 +1,10 @@
-"""Frames of the agent's socket, and the limits that both ends keep. See docs/protocol.md, section 4.
+"""Frames of the agent's socket. See docs/protocol.md, section 4.
 
 Must not know: sockets, Django. The worker imports this module too.
 """
 import json
 
-MAX_FRAME = 1024 * 1024
-MAX_CHUNK = 64 * 1024  # bytes of output in one frame
-MAX_TEXT = 64 * 1024  # of input, or of a command line
-RING = 1024 * 1024  # kept output of one shell
-WINDOW = 256 * 1024  # output that a viewer may be behind
-MAX_SHELLS = 8
-MAX_NAME = 24  # characters of a name that a student gave to a terminal
+from .limits import MAX_FRAME
 
 
 class BadFrame(ValueError):

@@ -11,17 +11,15 @@ import sys
 import time
 
 from . import shells
-from .execute import MAX_RUNNING, Execution
+from .execute import Execution
 from .hangup import kill_rest
-from .protocol import MAX_CHUNK, MAX_NAME, MAX_SHELLS, MAX_TEXT, BadFrame, Frames, message, output, parse_message
+from .limits import MAX_CHUNK, MAX_CONNECTIONS, MAX_EXECUTIONS, MAX_NAME, MAX_SHELLS, MAX_TEXT, MAX_UNSENT, READ_SOCKET
+from .protocol import BadFrame, Frames, message, output, parse_message
 from .shells import Shell
 
 FLUSH = 0.004  # seconds between two frames of one shell's output
-MAX_UNSENT = 256 * 1024  # frames that a worker did not take yet; then output waits in the rings
-MAX_CONNECTIONS = 8
 LONELY = 30.0  # seconds without a worker after which viewers no longer hold back a program
 LOOK = 0.5
-RECEIVE = 16 * 1024  # a buffer that malloc need not ask the kernel for
 HUNG_UP = 2.0  # seconds that the programs of a closed terminal have to end by themselves
 
 
@@ -158,7 +156,7 @@ class Server:
 
     def _receive(self, connection: Connection) -> None:
         try:
-            data = connection.sock.recv(RECEIVE)
+            data = connection.sock.recv(READ_SOCKET)
         except BlockingIOError:
             return
         except OSError:
@@ -330,7 +328,7 @@ class Server:
 
     def _execute(self, connection: Connection, m: dict) -> None:
         argv = ["/bin/bash", "-c", m["script"]] if "script" in m else [str(word) for word in m["argv"]]
-        why = "busy" if len(self.executions) >= MAX_RUNNING else ""
+        why = "busy" if len(self.executions) >= MAX_EXECUTIONS else ""
         if not why:
             try:
                 execution = Execution(m["request"], argv, min(float(m["seconds"]), 600.0))

@@ -15,16 +15,13 @@ from collections import deque
 from struct import pack
 
 from .hangup import hang_up
+from .limits import MAX_EVENTS, MAX_INPUT, MAX_TEXT, READ_TERMINAL, RING, WINDOW
 from .marks import Marks, unescape
-from .protocol import MAX_TEXT, RING, WINDOW
 from .ring import Ring
 
-MAX_INPUT = 256 * 1024  # waiting for a program that does not read
-MAX_EVENTS = 256  # kept for a worker that comes back
 TIOCSIG = 0x40045436  # of a pseudo-terminal's master: send a signal to the foreground
 SIGINT, SIGCONT = 2, 18
 PASTE, PASTED = b"\x1b[200~", b"\x1b[201~"
-READ = 64 * 1024
 INCOMPLETE = 3.0  # seconds after which a Run that bash neither executes nor refuses is taken for an unfinished line
 BROKEN_OFF = 1.0  # seconds that a Ctrl-C may take to bring the prompt
 SILENT = 10.0  # seconds without a prompt and without output after which a Run that waits for the prompt is given up
@@ -122,9 +119,9 @@ class Shell:
     def read(self, unbounded: bool = False) -> bool:
         """Take what is there, up to a chunk. False when nothing is."""
         took = 0
-        while took < READ and (unbounded or self.wants_reading):
+        while took < READ_TERMINAL and (unbounded or self.wants_reading):
             try:
-                data = os.read(self.fd, READ)
+                data = os.read(self.fd, READ_TERMINAL)
             except BlockingIOError:
                 break
             except OSError as gone:

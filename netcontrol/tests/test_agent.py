@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from netcontrol.agent.protocol import WINDOW
+from netcontrol.agent.limits import WINDOW
 from netcontrol.dial import dial, execute, open_socket
 from netcontrol.tests.agent_fixtures import Talk, agent  # noqa: F401
 

@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from netcontrol import attach, record, stream
-from netcontrol.agent.protocol import WINDOW
+from netcontrol.agent.limits import WINDOW
 from netcontrol.models import Command, Sandbox
 from netcontrol.tests.agent_fixtures import Carrying, Page, db, docks, private_redis, until  # noqa: F401
 from netcontrol.tests.test_consumers import asked, lab, until_row  # noqa: F401

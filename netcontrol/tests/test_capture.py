@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netcontrol.capture import HEAD, TAIL, Capture, Printed
+from netcontrol.agent.limits import HEAD, TAIL
+from netcontrol.capture import Capture, Printed
 from netcontrol.plain import SCREEN, read, readable, shown
 
 

@@ -3,9 +3,10 @@ import uuid
 
 import pytest
 
+from netcontrol.agent.limits import EVENT_COST, MAX_PLACES
 from netcontrol.agent.protocol import BadFrame
 from netcontrol.hostlink import HostLink
-from netcontrol.outbox import EVENT_BYTES, MAX_PLACES, Outbox, Place
+from netcontrol.outbox import Outbox, Place
 
 
 class Line:
@@ -69,7 +70,7 @@ async def test_answers_that_nobody_asked_for_are_dropped(host):
 
 async def test_a_long_command_text_counts_as_what_it_holds(host):
     host.outbox.event("a", "command.started", text="x" * 60_000)
-    assert host.outbox.pending_bytes == EVENT_BYTES + 60_000
+    assert host.outbox.pending_bytes == EVENT_COST + 60_000
 
 
 async def test_lies_about_offsets_are_counted_and_no_more(host):

@@ -7,10 +7,11 @@ import pytest
 
 from lessons.models import Student
 from netcontrol import record as record_module
-from netcontrol.capture import HEAD, TAIL, Printed
+from netcontrol.agent.limits import HEAD, MAX_OUTPUT, TAIL
+from netcontrol.capture import Printed
 from netcontrol.hostlink import HostLink
 from netcontrol.models import Command
-from netcontrol.record import MAX_OUTPUT, CommandRecord
+from netcontrol.record import CommandRecord
 from netcontrol.tests.agent_fixtures import Page, db, docks, make_sandbox, private_redis, until  # noqa: F401
 from netcontrol.tests.test_consumers import asked, lab, until_row  # noqa: F401
 

@@ -1,8 +1,8 @@
 // The terminals: one per shell, opened again after every connection, named and closed. Must not know of Run blocks or of the lab's clock.
+import { INPUT_PIECE } from "./limits.js";
 import { crisp, FOUND, Terminal } from "./terminal.js";
 import { Tabs } from "./tabs.js";
 
-const CHUNK = 16 * 1024; // characters in one shell.input
 const keep = (name, value) => { try { localStorage.setItem(name, value); } catch { /* private window */ } };
 const kept = (name) => { try { return localStorage.getItem(name); } catch { return null; } };
 
@@ -116,7 +116,7 @@ export class Shells {
     if (!entry || entry.ended) return /^[\r\n]+$/.test(text) ? this.revive(shell) : this.on.refused();
     if (text.includes("\x03")) this.on.interrupted(shell);
     for (let at = 0, end; at < text.length; at = end) {
-      end = Math.min(text.length, at + CHUNK);
+      end = Math.min(text.length, at + INPUT_PIECE);
       if (/[\ud800-\udbff]/.test(text[end - 1])) end -= 1; // both halves of a character go in one message
       if (!this.on.send({ type: "shell.input", shell, data: text.slice(at, end) })) return this.on.refused();
     }

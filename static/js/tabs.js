@@ -1,8 +1,7 @@
 // The tabs above the terminals: what each shows, its name and its ×, and the question before a running command is closed.
 // Must not know of terminals, the socket, or which shells there should be.
+import { MAX_NAME } from "./limits.js";
 import { el, glyph } from "./words.js";
-
-const MOST = 24; // characters of a name; the server holds to it too
 
 export class Tabs {
   /** `on`: select(shell), rename(shell, name), close(shell): somebody asked for it */
@@ -85,7 +84,7 @@ export class Tabs {
     if (!tab || this.field) return;
     const at = tab.button.getBoundingClientRect(), bar = this.bar.getBoundingClientRect();
     const field = (this.field = el("input", "tab-name"));
-    Object.assign(field, { type: "text", maxLength: MOST, value: tab.name || shell, autocomplete: "off", spellcheck: false });
+    Object.assign(field, { type: "text", maxLength: MAX_NAME, value: tab.name || shell, autocomplete: "off", spellcheck: false });
     field.setAttribute("aria-label", `Name of the terminal ${shell}`);
     const width = Math.min(Math.max(at.width, 224), bar.width);
     field.style.cssText = `left:${Math.max(0, Math.min(at.left - bar.left, bar.width - width))}px;width:${width}px`;

@@ -3,10 +3,9 @@ import { Terminal as Xterm } from "@xterm/xterm";
 import { FitAddon } from "@xterm/addon-fit";
 import { Unicode11Addon } from "@xterm/addon-unicode11";
 import { WebLinksAddon } from "@xterm/addon-web-links";
+import { ACK_EVERY, MAX_UNDRAWN, SCROLLBACK } from "./limits.js";
 import { duration, el, glyph, toClipboard } from "./words.js";
 
-const ACK_EVERY = 64 * 1024;
-const UNDRAWN = 4 * 1024 * 1024; // bytes that a page nobody sees may keep for later
 const FONT = '"JetBrains Mono Variable", "Noto Sans Mono CJK SC", ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace';
 const CURSOR = "\x1b[?47h\x1b[?47l"; // makes xterm draw its cursor before the first focus: a prompt without one looks dead
 export const FOUND = "#e6a800";
@@ -56,7 +55,7 @@ export class Terminal {
     this.screen = el("div", "screen", this.fit);
     this.xterm = new Xterm({
       allowProposedApi: true, fontFamily: FONT, fontSize: crisp(fontSize), fontWeight: 450, fontWeightBold: 700, screenReaderMode: reader, theme: colours(false),
-      cursorBlink: false, cursorInactiveStyle: "outline", scrollback: 10000, minimumContrastRatio: 4.5, macOptionIsMeta: true, scrollOnUserInput: true,
+      cursorBlink: false, cursorInactiveStyle: "outline", scrollback: SCROLLBACK, minimumContrastRatio: 4.5, macOptionIsMeta: true, scrollOnUserInput: true,
       drawBoldTextInBrightColors: false, logLevel: "off", smoothScrollDuration: 0, tabStopWidth: 8,
     });
   }
@@ -104,7 +103,7 @@ export class Terminal {
     const fresh = bytes.subarray(this.next - offset);
     if (!fresh.length) return;
     const end = (this.next += fresh.length);
-    if (document.hidden && end - this.drawn < UNDRAWN && end - this.acked >= ACK_EVERY) { // a browser hardly draws there: the program must not wait for it
+    if (document.hidden && end - this.drawn < MAX_UNDRAWN && end - this.acked >= ACK_EVERY) { // a browser hardly draws there: the program must not wait for it
       this.acked = end;
       this.on.drawn(end);
     }
