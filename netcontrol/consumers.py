@@ -50,6 +50,7 @@ class LabConsumer(AsyncWebsocketConsumer):
         await self.accept()
         self.tasks: list[asyncio.Task] = []
         self.user = self.scope["user"]
+        self.known = self.user.is_authenticated  # asked once: the user is a lazy object
         self.viewer = secrets.token_hex(6)
         self.line = stream.Line()  # what this page says, in its order
         self.since: dict[str, int] | None = None  # what the page had drawn when it came; None before `hello`
@@ -61,7 +62,7 @@ class LabConsumer(AsyncWebsocketConsumer):
         self.worker, self.was_up, self.sandbox_at = "starting", False, 0.0
         self.look, self.looked, self.view_due = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.bad, self.active_at, self.listening = 0, 0.0, False
-        if not self.user.is_authenticated:
+        if not self.known:
             await self.close(4401)
 
     @property
@@ -83,7 +84,7 @@ class LabConsumer(AsyncWebsocketConsumer):
     # From the page
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        if not self.user.is_authenticated:
+        if not self.known:
             return
         try:
             m = messages.parse(text_data, first=self.since is None)

@@ -76,6 +76,7 @@ class Replay:
     async def _relay(self, entries: list[Entry], after: dict[str, str], replay: bool = False) -> None:
         """Send these entries in order, output that follows on output in one frame. New shells are added to `after`."""
         shell, offset, data = "", 0, bytearray()
+        before = dict(self.acks)
 
         async def flush() -> None:
             if data:
@@ -105,7 +106,8 @@ class Replay:
             if self.acks.setdefault(entry.shell, begin) < begin and known != begin:
                 self.acks[entry.shell] = begin  # it cannot draw what is not kept
         await flush()
-        self.moved.set()
+        if self.acks != before:
+            self.moved.set()
 
     async def _event(self, m: dict[str, Any], after: dict[str, str], replay: bool) -> None:
         kind, shell = m["type"], m.get("shell", "")

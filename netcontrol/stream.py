@@ -78,12 +78,20 @@ class Line:
 
     async def __call__(self, *command: Any, seconds: float = ANSWER_SECONDS) -> Any:
         """The answer as Redis gives it: bytes, numbers and lists of them."""
-        async with asyncio.timeout(seconds), self.free:
+        async with self.free:
             if self.gone:
                 raise redis.ConnectionError("Redis has gone away")
             self.used = True
-            await self.connection.send_command(*command, check_health=False)  # the first one connects
-            return await self.connection.read_response()
+            late = asyncio.get_running_loop().call_later(seconds, self._give_up)  # a tenth of what asyncio.timeout costs
+            try:
+                await self.connection.send_command(*command, check_health=False)  # the first one connects
+                return await self.connection.read_response()
+            finally:
+                late.cancel()
+
+    def _give_up(self) -> None:
+        """Redis does not answer: whoever waits for it is told that the connection is gone."""
+        self.closing = asyncio.ensure_future(self.connection.disconnect(nowait=True))
 
     async def close(self) -> None:
         with contextlib.suppress(*Unreachable):
