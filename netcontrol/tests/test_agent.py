@@ -375,7 +375,7 @@ async def test_a_prompt_that_is_not_read_yet_is_no_end(talk):
     """Back-pressure holds the terminal while bash is at its prompt already: the end is in what is unread, and is not guessed."""
     await talk.open()
     talk.link.send("view", acks={"main": len(talk.printed())})
-    talk.send("run", shell="main", block="b", text=f"head -c {WINDOW + 2000} /dev/zero | tr '\\0' x; (exit 7)")
+    talk.send("run", shell="main", block="b", text=f"head -c {WINDOW + 6000} /dev/zero | tr '\\0' x; (exit 7)")
     await talk.get("command.started")
     with pytest.raises(TimeoutError):
         await talk.get("command.finished", seconds=3)  # six looks: long enough for a guess
