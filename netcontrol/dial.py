@@ -69,7 +69,7 @@ class Link:
                 raise EOFError("the agent closed the connection")
             frames = self.cutter.feed(data)
             if frames:
-                return [(kind, parse_output(body) if kind == "O" else validate(parse_message(body))) for kind, body in frames]
+                return [(kind, _output(body) if kind == "O" else validate(parse_message(body))) for kind, body in frames]
 
     def close(self) -> None:
         self.writer.close()
@@ -140,7 +140,8 @@ def _input_id(v: Any) -> bool:
 
 
 ERRORS = ("busy", "unknown_shell", "too_many_shells", "too_long")
-OFFSET, SEQ, CODE, PID = _count(2**62), _count(2**53), lambda v: v is None or _count(255)(v), _count(2**31)
+MOST = 2**53  # what JSON and a page's numbers hold
+OFFSET, SEQ, CODE, PID = _count(MOST), _count(MOST), lambda v: v is None or _count(255)(v), _count(2**31)
 FLAG = lambda v: isinstance(v, bool)  # noqa: E731
 SHELL = {"shell": _name, "pid": PID, "open": FLAG, "begin": OFFSET, "end": OFFSET, "running": lambda v: v is None or SEQ(v)}
 SCHEMA: dict[str, dict[str, Any]] = {
@@ -158,6 +159,13 @@ SCHEMA: dict[str, dict[str, Any]] = {
     },
     "execute.refused": {"request": _text(64), "why": _text(1000)},
 }  # fmt: skip
+
+
+def _output(body: bytes) -> tuple[str, int, bytes]:
+    shell, offset, data = parse_output(body)
+    if not _name(shell) or offset > MOST:
+        raise BadFrame("output of no shell, or at no offset")
+    return shell, offset, data
 
 
 def _fits(value: dict, schema: dict) -> bool:

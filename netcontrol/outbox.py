@@ -15,7 +15,7 @@ from netcontrol.agent.protocol import MAX_CHUNK
 from netcontrol.stream import Entry, Tail
 
 MAX_PENDING = 2 * 1024 * 1024  # output that Redis has not taken; then the agents are not read
-EVENT_BYTES = 256  # what an entry counts besides its data
+EVENT_BYTES = 2048  # what an entry counts besides its data: so many entries in one step would keep everybody waiting
 MAX_PLACES = 32  # names of shells in a sandbox, closed ones included
 
 

@@ -333,14 +333,17 @@ class Shell:
 
 
 def _seconds(field: bytes) -> float:
+    """A mark was written a moment ago. One that says otherwise is forged, or the student unset EPOCHREALTIME."""
+    now = time.time()
     try:
-        return float(field.replace(b",", b"."))
+        at = float(field.replace(b",", b"."))
     except ValueError:
-        return time.time()  # the student unset EPOCHREALTIME
+        return now
+    return at if abs(at - now) < 3600 else now
 
 
 def _code(field: bytes) -> int | None:
-    return int(field) if field.isdigit() and len(field) < 4 else None
+    return int(field) if field.isdigit() and len(field) < 4 and int(field) < 256 else None
 
 
 def events_mask(shell: Shell) -> int:

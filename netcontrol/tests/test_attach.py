@@ -307,7 +307,7 @@ async def test_a_page_that_comes_back_is_not_told_to_forget(lab, private_redis):
         page.begun["main"] = drawn["main"]
         await page.get("sandbox.state", worker="up")
         await page.get("commands")  # a command that ends before this is in it, and is no event
-        await page.run("echo $((6*8))y")
+        await page.run("echo $((6*8))y", block=str(empty))
         assert not [event for event in page.events if event["type"] in ("shell.opened", "shell.closed")]
         drawn["main"] += len(page.drawn["main"])
     await page.close()
