@@ -30,12 +30,12 @@ class Broken(AssertionError):
 class Page:
     """One page of this guest. `begin` and `kept`: what each shell printed, and from which offset on."""
 
-    def __init__(self, guest: Guest, *shells: str, host: str = "lab", forgets: bool = False):
+    def __init__(self, guest: Guest, *shells: str, host: str = "lab", forgets: bool = False, since: dict[str, int] | None = None):
         self.forgets = forgets  # it may be told that a shell is another one; else that is an error
         self.base, self.host, self.shells = guest.base, host, shells
         self.cookies = "; ".join(f"{c.name}={c.value}" for c in guest.http.cookies)
-        self.begin: dict[str, int] = {}
-        self.kept: dict[str, bytearray] = {}
+        self.begin: dict[str, int] = dict(since or {})
+        self.kept: dict[str, bytearray] = {shell: bytearray() for shell in self.begin}
         self.acked: dict[str, int] = {}
         self.gaps: list[Event] = []
         self.events: list[Event] = []

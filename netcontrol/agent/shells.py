@@ -47,6 +47,7 @@ class Shell:
         self.commands = commands  # so far; their numbers are never given again while this agent lives
         self.acked: int | None = None  # what the slowest viewer has drawn; None: nobody looks
         self.looked_at = 0.0
+        self.broken_to = 0  # up to here it is read after a Ctrl-C, though a viewer is behind
         self.spawn(cols, rows)
 
     # Its process
@@ -103,7 +104,10 @@ class Shell:
 
     @property
     def wants_reading(self) -> bool:
-        return self.state != "closed" and (self.acked is None or self.ring.end - self.acked < WINDOW)
+        if self.state == "closed" or self.acked is None:
+            return self.state != "closed"
+        behind = self.ring.end - self.acked
+        return behind < WINDOW or (self.ring.end < self.broken_to and behind < RING - WINDOW)
 
     def read(self, unbounded: bool = False) -> bool:
         """Take what is there, up to a chunk. False when nothing is."""
@@ -217,6 +221,8 @@ class Shell:
 
     def type(self, data: bytes) -> str:
         """Keys. Returns "", or `too_long` when the program does not read."""
+        if b"\x03" in data:  # what it ends lies unread, and the prompt after it: not to be held back by a page that is behind
+            self.broken_to = self.ring.end + WINDOW
         if b"\x03" in data and self.input and self._signals():
             self.input.clear()  # a program that does not read would never get to it
             fcntl.ioctl(self.fd, TIOCSIG, SIGINT)
