@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 
-from netcontrol.agent.limits import MAX_NAME, MAX_SHELLS, MAX_TEXT, READ_AGENT
+from netcontrol.agent.limits import MAX_NAME, MAX_OFFSET, MAX_SHELLS, MAX_TEXT, READ_AGENT
 from netcontrol.agent.protocol import BadFrame, Frames, message, parse_message, parse_output
 
 DIAL_SECONDS = 5.0
@@ -69,7 +69,7 @@ class Link:
                 raise EOFError("the agent closed the connection")
             frames = self.cutter.feed(data)
             if frames:
-                return [(kind, parse_output(body) if kind == "O" else validate(parse_message(body))) for kind, body in frames]
+                return [(kind, _output(body) if kind == "O" else validate(parse_message(body))) for kind, body in frames]
 
     def close(self) -> None:
         self.writer.close()
@@ -140,7 +140,7 @@ def _input_id(v: Any) -> bool:
 
 
 ERRORS = ("busy", "unknown_shell", "too_many_shells", "too_long")
-OFFSET, SEQ, CODE, PID = _count(2**62), _count(2**53), lambda v: v is None or _count(255)(v), _count(2**31)
+OFFSET, SEQ, CODE, PID = _count(MAX_OFFSET), _count(MAX_OFFSET), lambda v: v is None or _count(255)(v), _count(2**31)
 FLAG = lambda v: isinstance(v, bool)  # noqa: E731
 TITLE = lambda v: _text(MAX_NAME)(v) and v.isprintable()  # noqa: E731
 SHELL = {"shell": _name, "name": TITLE, "pid": PID, "open": FLAG, "begin": OFFSET, "end": OFFSET, "running": lambda v: v is None or SEQ(v)}
@@ -160,6 +160,13 @@ SCHEMA: dict[str, dict[str, Any]] = {
     },
     "execute.refused": {"request": _text(64), "why": _text(1000)},
 }  # fmt: skip
+
+
+def _output(body: bytes) -> tuple[str, int, bytes]:
+    shell, offset, data = parse_output(body)
+    if not _name(shell) or offset > MAX_OFFSET:
+        raise BadFrame("output of no shell, or at no offset")
+    return shell, offset, data
 
 
 def _fits(value: dict, schema: dict) -> bool:

@@ -10,7 +10,7 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import Any
 
-from netcontrol.agent.limits import MAX_CHUNK, MAX_HELD, MAX_PLACES
+from netcontrol.agent.limits import MAX_CHUNK, MAX_HELD, MAX_OFFSET, MAX_PLACES
 from netcontrol.agent.protocol import BadFrame
 from netcontrol.capture import Printed
 from netcontrol.dial import Link, dial, dock_path
@@ -21,6 +21,8 @@ from netcontrol.stream import Entry, LeaseLost, number
 log = logging.getLogger(__name__)
 
 REDIAL_SECONDS = 0.25
+SANE = MAX_OFFSET // 2  # how much a shell may have printed
+TURN = 50  # frames handled in one go
 
 
 class HostLink:
@@ -82,18 +84,24 @@ class HostLink:
             except (OSError, EOFError, BadFrame) as away:
                 if self.boot:  # it had answered
                     log.info("%s, %s: %s", self.sandbox, self.name, str(away) or type(away).__name__)
-                    pause = REDIAL_SECONDS / 4
+                    pause = 1.0 if isinstance(away, BadFrame) else REDIAL_SECONDS / 4  # one that breaks the protocol would do so again at once
                 self.boot = ""
                 await asyncio.sleep(pause)
                 pause = min(2.0, pause * 2)
 
     async def _talk(self, link: Link) -> None:
         mine = self._places()
+        for place in mine.values():
+            if max(place.offset, place.seq) > SANE:  # nobody printed so much: the agent lied, and an honest one could not go on from there
+                place.offset = place.seq = place.recorded = 0
         boots = {place.boot for place in mine.values()}
         since = {shell: [place.offset, place.seq, place.recorded] for shell, place in mine.items()}
         link.send("attach", epoch=self.epoch, boot=boots.pop() if len(boots) == 1 else "", since=since)
         while True:
-            for kind, value in await link.read():
+            for n, (kind, value) in enumerate(await link.read(), 1):
+                if n % TURN == 0:  # a read may hold a thousand tiny frames, and other students' keys wait for this loop
+                    await self.outbox.until_room()
+                    await asyncio.sleep(0)
                 if kind == "O":
                     self._output(*value)
                     continue

@@ -7,10 +7,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from netcontrol.agent.limits import MAX_BLOCK, MAX_NAME, MAX_SINCE, MAX_TEXT
+from netcontrol.agent.limits import MAX_BLOCK, MAX_NAME, MAX_OFFSET, MAX_SINCE, MAX_TEXT
 
 NAME = re.compile(r"[a-z0-9-]{1,32}\Z")
-MAX_OFFSET = 2**62
 
 ERRORS = {
     "no_sandbox": ("You have no lab.", "Start one with the lesson's Start button."),

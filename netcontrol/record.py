@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from django.db import close_old_connections
+from django.db import close_old_connections, transaction
 from django.db.models import F, Sum
 from django.utils import timezone
 
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 TRIES = 3
 SETTLE_SECONDS = 2.0
+BATCH, PACE = 20, 0.05  # changes in one transaction, seconds between two: the database's threads share the interpreter with everybody's keys
 
 _database = ThreadPoolExecutor(2, "attach-db")
 
@@ -49,7 +50,7 @@ class CommandRecord:
 
     def __init__(self, sandbox: uuid.UUID, ended: Callable[[dict[str, Any]], None]):
         self.sandbox, self.ended = sandbox, ended
-        self.room_for = MAX_COMMANDS
+        self.room_for, self.full = MAX_COMMANDS, False
         self.output_room: int | None = None  # bytes; None: the database was not asked yet
         self.changes: asyncio.Queue[tuple[Callable[[], Any], int, Callable[[], None]]] = asyncio.Queue(MAX_WAITING)  # change, bytes of output in it, written
         self.output_waiting = 0
@@ -73,13 +74,19 @@ class CommandRecord:
 
     async def write(self) -> None:
         while True:
-            change, size, written = await self.changes.get()
+            batch = [await self.changes.get()]
+            while len(batch) < BATCH and not self.changes.empty():
+                batch.append(self.changes.get_nowait())
             try:
-                await self._try(change)
-                written()
+                await self._try([change for change, _, _ in batch])
+                for _, _, written in batch:
+                    written()
+                if not self.changes.empty():
+                    await asyncio.sleep(PACE)
             finally:
-                self.output_waiting -= size
-                self.changes.task_done()
+                self.output_waiting -= sum(size for _, size, _ in batch)
+                for _ in batch:
+                    self.changes.task_done()
 
     async def settle(self) -> None:
         """Wait a moment for what is still to be written."""
@@ -91,22 +98,29 @@ class CommandRecord:
         try:
             self.changes.put_nowait((change, size, written))
             self.output_waiting += size
+            self.full = False
         except asyncio.QueueFull:
-            log.warning("%s: a command is not recorded, the database is behind", self.sandbox)
+            if not self.full:  # said once: a host that floods would fill the log as well
+                log.warning("%s: commands are not recorded, the database is behind", self.sandbox)
+            self.full = True
 
     def _queue_output(self, change: Callable[[Printed], Any], printed: Printed, written: Callable[[], None] = lambda: None) -> None:
         if self.output_waiting + printed.kept > MAX_OUTPUT_WAITING:
             printed = Printed(total=printed.total)
         self._queue(partial(change, printed), printed.kept, written)
 
-    async def _try(self, change: Callable[[], Any]) -> None:
+    async def _try(self, changes: list[Callable[[], Any]]) -> None:
+        def work() -> list[dict[str, Any]]:
+            with transaction.atomic():
+                return [m for change in changes for m in change() or ()]
+
         for attempt in range(TRIES):
             try:
-                for m in await in_thread(change) or ():
+                for m in await in_thread(work):
                     self.ended(m)
                 return
             except Exception as trouble:  # locked, full or away: the shells go on
-                log.warning("%s: a command is not recorded: %s", self.sandbox, trouble)
+                log.warning("%s: %d changes to commands are not recorded: %s", self.sandbox, len(changes), trouble)
                 await asyncio.sleep(0.2 * (attempt + 1))
 
     # In the thread

@@ -30,11 +30,12 @@ class Broken(AssertionError):
 class Page:
     """One page of this guest. `begin` and `kept`: what each shell printed, and from which offset on."""
 
-    def __init__(self, guest: Guest, *shells: str, host: str = "lab"):
+    def __init__(self, guest: Guest, *shells: str, host: str = "lab", forgets: bool = False, since: dict[str, int] | None = None):
+        self.forgets = forgets  # it may be told that a shell is another one; else that is an error
         self.base, self.host, self.shells = guest.base, host, shells
         self.cookies = "; ".join(f"{c.name}={c.value}" for c in guest.http.cookies)
-        self.begin: dict[str, int] = {}
-        self.kept: dict[str, bytearray] = {}
+        self.begin: dict[str, int] = dict(since or {})
+        self.kept: dict[str, bytearray] = {shell: bytearray() for shell in self.begin}
         self.acked: dict[str, int] = {}
         self.gaps: list[Event] = []
         self.events: list[Event] = []
@@ -69,7 +70,7 @@ class Page:
             while not (value := true()):
                 self.sound()
                 if not self.news.wait(max(0.0, end - time.monotonic())):
-                    raise TimeoutError(f"{what} did not come within {seconds:g} s; the end of what did: { {s: bytes(k[-200:]) for s, k in self.kept.items()} }")
+                    raise TimeoutError(f"{what} did not come within {seconds:g} s; {self.connections} connections, errors: {[m for m in self.events if m['type'] == 'error']}; the end of what did: { {s: bytes(k[-200:]) for s, k in self.kept.items()} }")
             return value
 
     def sound(self) -> None:
@@ -177,9 +178,13 @@ class Page:
                         if shell not in self.opened:
                             self.send("shell.open", shell=shell, host=self.host, cols=200, rows=50)
             case "shell.opened":
-                if m["end"] < self.end(m["shell"]):
+                if m["end"] < self.end(m["shell"]) and self.forgets:
+                    self.begin[m["shell"]], self.kept[m["shell"]] = m["offset"], bytearray()
+                elif m["end"] < self.end(m["shell"]):
                     raise Broken(f"told to forget what was drawn of {m['shell']}, {self.end(m['shell'])} bytes: {m}")
                 self.opened.add(m["shell"])
+            case "shell.closed":
+                self.opened.discard(m["shell"])
             case "shell.gap":
                 if m["from"] < self.end(m["shell"]) or m["to"] <= m["from"]:
                     raise Broken(f"a gap in what came already, at {self.end(m['shell'])}: {m}")

@@ -12,6 +12,7 @@ MAX_TEXT = 64 * KIB  # of input, or of a command line
 MAX_BLOCK = 64  # characters: the page's name for a Run block
 MAX_NAME = 24  # characters: a student's name for a terminal
 MAX_SINCE = 64  # shells that a page says it has
+MAX_OFFSET = 2**53  # what a page's numbers hold: nobody prints so much
 
 # In a host: each shell
 RING = MIB  # of output kept
@@ -32,7 +33,7 @@ READ_SOCKET = 16 * KIB  # at once: a buffer that malloc need not ask the kernel 
 # In the worker: each sandbox
 READ_AGENT = 256 * KIB  # at once, and what may wait to be written to an agent
 MAX_PENDING = 2 * MIB  # output and events that Redis has not taken; then the agents are not read
-EVENT_COST = 256  # what an event counts there, besides its text
+EVENT_COST = 2048  # what an entry counts there, besides its data: so many in one step would keep everybody waiting
 MAX_HELD = 256  # messages for a host that does not answer; then they are refused
 MAX_PLACES = 32  # names of shells, closed ones included
 MAX_WAITING = 5000  # changes that the database has not taken; then rows are lost

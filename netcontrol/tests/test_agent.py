@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from netcontrol.agent.limits import WINDOW
+from netcontrol.agent.limits import RING, WINDOW
 from netcontrol.dial import dial, execute, open_socket
 from netcontrol.tests.agent_fixtures import Talk, agent  # noqa: F401
 
@@ -264,6 +264,29 @@ async def test_window(talk):
         talk.link.send("view", acks={"main": len(talk.printed())})
         await talk.more()
     assert (await talk.get("command.finished"))["exit_code"] == 0
+
+
+async def test_ctrl_c_is_seen_past_the_window(talk):
+    """What a viewer that stands still holds back does not hide the prompt after a Ctrl-C; what is kept for that viewer is not given up."""
+    await talk.open()
+    talk.link.send("view", acks={"main": 0})
+    talk.send("run", shell="main", block="b", text="yes")
+    with pytest.raises(TimeoutError):
+        await talk.get("command.finished", seconds=1)
+    talk.send("shell.input", shell="main", data="\x03")
+    assert (await talk.get("command.finished", seconds=2))["exit_code"] == 130
+
+
+async def test_ctrl_c_does_not_take_from_a_viewer_that_is_behind(talk):
+    await talk.open()
+    talk.link.send("view", acks={"main": 0})
+    talk.send("run", shell="main", block="b", text="trap '' INT; yes")
+    await talk.see(b"y\r\ny\r\n")
+    for _ in range(30):
+        talk.send("shell.input", shell="main", data="\x03")
+        with pytest.raises(TimeoutError):
+            await talk.get("command.finished", seconds=0.05)
+    assert WINDOW < len(talk.printed()) < RING and talk.text["main"][0] == 0
 
 
 async def test_the_newest_worker_wins(agent):  # noqa: F811
