@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
         ("lint", [BIN / "ruff", "check", "."], 2),
         ("types", [BIN / "mypy", "labsite", "lessons", "netcontrol"], 5),
         ("lessons", [sys.executable, "manage.py", "lessons", "lint"], 1),
-        ("units", [*pytest, "-q", "labsite", "lessons", "netcontrol"], 8),
+        ("units", [*pytest, "-q", "-n", str(2 * (os.cpu_count() or 1)), "labsite", "lessons", "netcontrol"], 8),  # they mostly wait
     ]
     if arguments == ["--quick"]:
         parts += [("one end-to-end test", [*pytest, "-q", "tests/test_try.py", "-k", "real_thing"], 8)]

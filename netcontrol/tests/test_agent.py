@@ -2,6 +2,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import time
 from base64 import b64decode
@@ -224,8 +225,8 @@ async def test_64_kib(talk):
 async def test_a_program_that_does_not_read(talk):
     """Input is bounded, and Ctrl-C works past all that waits."""
     await talk.open()
-    talk.send("run", shell="main", block="b", text="sleep 100")
-    await talk.get("command.started")
+    talk.send("run", shell="main", block="b", text="stty -icanon -echo; echo a''sleep; sleep 100")  # a terminal that reads by lines throws the rest of a long one away
+    await talk.see(b"asleep")
     for _ in range(8):
         talk.send("shell.input", shell="main", data="z" * 60_000)
     assert (await talk.get("error"))["code"] == "too_long"
@@ -417,8 +418,10 @@ async def gone(pid: int, seconds: float = 8) -> None:
 async def pid_of(talk: Talk, command: str, shell: str = "main") -> int:
     """Start this in the background, and ask the shell for its number."""
     assert (await talk.run(f"{command} & echo \"pid=$!\"", shell))["exit_code"] == 0
-    await talk.see(b"pid=", shell)
-    return int(talk.printed(shell).rsplit(b"pid=", 1)[1].split()[0])
+    async with asyncio.timeout(8):
+        while not (found := re.findall(rb"[\r\n]pid=(\d+)\r", talk.printed(shell))):  # printed, not typed
+            await talk.more()
+    return int(found[-1])
 
 
 async def test_close(talk):
