@@ -227,3 +227,6 @@ class Carrier:
             if number(keep_from) > number(self.kept_from):
                 self.kept_from, self.untrimmed = keep_from, 0
                 await stream.trim_input(self.redis, self.id, keep_from)
+            if sum(len(host.held) for host in self.hosts.values()) >= TRIM_INPUTS:  # on its way to the agents: look again soon
+                self.much.set()
+                await asyncio.sleep(0.02)

@@ -32,6 +32,7 @@ OUTPUT = b"\x01"
 STATE_SECONDS = 3.0  # without a notice, while none can come
 QUIET_SECONDS = 15.0  # the same while they can, and the lab is there
 LOOK_SECONDS = 5.0  # that a page's first words may wait for the first state
+HOLD_SECONDS = 2.0  # that a key may wait for those before it to be taken; then it is refused
 PRESENT_SECONDS = 5.0
 STARTING_SECONDS = 10.0  # that a first worker may take before it counts as down
 ACTIVE_SECONDS = 20.0
@@ -121,7 +122,15 @@ class LabConsumer(AsyncWebsocketConsumer):
                 await self.looked.wait()
         if self.sandbox is None:
             raise BadMessage("no_sandbox")
-        await stream.send_input(self._line(), self.sandbox, m)
+        until = time.monotonic() + HOLD_SECONDS
+        while True:
+            try:
+                await stream.send_input(self._line(), self.sandbox, m)
+                break
+            except stream.TooMuchInput:  # the page waits with what it says next, as a program waits for a page
+                if time.monotonic() > until:
+                    raise
+                await asyncio.sleep(0.02)
         if time.monotonic() - self.active_at > ACTIVE_SECONDS:
             self.tasks = [*(task for task in self.tasks if not task.done()), asyncio.create_task(self._active())]  # behind the keys: the database may be slow
 

@@ -101,9 +101,10 @@ def test_the_worker_is_killed_in_the_middle(lab, student, last):
     Row(lab, id).assert_is(printed)
 
 
-def test_the_page_and_the_transcript(student, guests):
+def test_the_page_and_the_transcript(lab, student, guests):
     run(student, "echo one needle; ls /nowhere")
     run(student, "printf '<script>alert(1)</script>\\033[31m red\\033[0m\\n'")
+    lab.until(lambda: "&lt;/script&gt; red" in student.get("/lab/history").text, what="the rows, which are written behind the bytes,")
     found = student.get("/lab/history").text
     assert "one needle" in found and "exit 2" in found and "&lt;script&gt;alert(1)&lt;/script&gt; red" in found and "<script>alert" not in found
     only = student.get("/lab/history?q=NEEDLE").text
