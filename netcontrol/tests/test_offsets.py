@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from hypothesis import HealthCheck, strategies as st
+from hypothesis import HealthCheck, Phase
+from hypothesis import strategies as st
 from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
@@ -23,7 +24,7 @@ from netcontrol.agent.protocol import parse_output
 from netcontrol.agent.ring import Ring
 from netcontrol.dial import Link
 from netcontrol.hostlink import HostLink
-from netcontrol.outbox import Outbox
+from netcontrol.outbox import Outbox, Place
 from netcontrol.replay import Replay
 from netcontrol.stream import LeaseLost
 from netcontrol.tests.agent_fixtures import Redis
@@ -108,6 +109,7 @@ class Carrier:
             await stream.cancel([self.talking])
             self.sock.close()
             self.talking = self.host.link = None
+            self.host.boot = ""
 
     @property
     def lost(self) -> bool:
@@ -238,7 +240,7 @@ class Way(RuleBasedStateMachine):
 
     # What the shells do
 
-    @rule(name=st.sampled_from(NAMES), n=st.integers(1, 900), mark=st.integers(0, 255))
+    @rule(name=st.sampled_from(NAMES), n=st.integers(1, 2500), mark=st.integers(0, 255))
     def prints(self, name, n, mark):
         data = bytes((mark + k) % 256 for k in range(n))
         self.truth[name] += data
@@ -271,6 +273,14 @@ class Way(RuleBasedStateMachine):
                     data = carrier.sock.recv(most)
                     carrier.reader.feed_data(data) if data else carrier.reader.feed_eof()
         self.settle()
+
+    @rule(name=st.sampled_from("cd"))
+    @precondition(lambda self: not self.carrier.lost)
+    def a_shell_is_asked_for_while_the_agent_is_away(self, name):
+        """Its place is of no boot, so the carrier cannot say what it has: the agent tells everything again."""
+        self.do(self.carrier.hang_up())
+        self.carrier.outbox.places.setdefault(name, Place("lab", self.carrier.host.boot))
+        self.redial()
 
     @rule()
     def the_database_writes(self):
@@ -356,5 +366,5 @@ async def connected():
 
 def test_whatever_happens_on_the_way(way):
     run_state_machine_as_test(
-        way, settings=hypothesis_settings(max_examples=60, stateful_step_count=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+        way, settings=hypothesis_settings(max_examples=150, stateful_step_count=50, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
     )
