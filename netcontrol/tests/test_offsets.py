@@ -228,6 +228,7 @@ class Way(RuleBasedStateMachine):
                 told = [m["id"] for seq, _, m in self.agent.shells[name].events if seq in newest and m["type"] == "command.finished"]
                 ids = [str(uuid.uuid5(BOX, f"lab/{self.agent.boot}/{name}/{id}")) for id in told]
                 assert all((name, "command.finished", id) in viewer.heard for id in ids), "an event did not come"
+        self.the_log_is_clean()
         expected = {str(uuid.uuid5(BOX, f"lab/{self.agent.boot}/{name}/{id}")): code for name in NAMES for id, code in self.codes[name].items()}
         assert self.recorded == expected, "each command has its row"
         for carrier in (self.carrier, *self.zombies):
@@ -237,6 +238,22 @@ class Way(RuleBasedStateMachine):
         self.agent.epoll.close()
         for end in self.pair:
             end.close()
+
+    def the_log_is_clean(self):
+        """Pages would sort out what is doubled; but the log itself has every byte and event once, whoever wrote it."""
+        at, seq = dict.fromkeys(NAMES, -1), dict.fromkeys(NAMES, 0)
+        after = dict.fromkeys(NAMES, "0-0")
+        while entries := self.do(stream.read_log(self.own, str(BOX), after, block_ms=None)):
+            for entry in entries:
+                if entry.message is None:
+                    assert at[entry.shell] in (-1, entry.offset), "the log doubles or lacks a byte"
+                    assert self.truth[entry.shell][entry.offset :].startswith(entry.data)
+                    at[entry.shell] = entry.offset + len(entry.data)
+                elif entry.message["type"] == "shell.gap":
+                    at[entry.shell] = entry.message["to"]
+                elif "seq" in entry.message:
+                    assert entry.message["seq"] > seq[entry.shell], "the log doubles an event"
+                    seq[entry.shell] = entry.message["seq"]
 
     # What the shells do
 
@@ -257,6 +274,12 @@ class Way(RuleBasedStateMachine):
         self.codes[name][shell.commands] = code
 
     # The hops
+
+    @rule(name=st.sampled_from(NAMES), code=st.integers(0, 255))
+    def a_command_is_heard_of(self, name, code):
+        self.a_command(name, code, 10)
+        for _ in range(3):
+            self.agent_speaks(100_000)
 
     @rule(most=st.integers(1, 2000))
     def agent_speaks(self, most):
