@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from hypothesis import HealthCheck, Phase
-from hypothesis import strategies as st
 from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from netcontrol import stream
