@@ -130,6 +130,7 @@ class Viewer:
         self.truth = truth
         self.drawn: dict[str, int] = {}
         self.heard: dict[tuple, None] = {}
+        self.promised: dict[str, int] = {}
         self.gaps: dict[str, list] = {name: [] for name in NAMES}
 
     async def connect(self, own):
@@ -150,11 +151,13 @@ class Viewer:
             shell, offset, data = parse_output(what)
             assert offset == self.drawn.get(shell, offset), "a byte is missing, or came twice"
             assert self.truth[shell][offset : offset + len(data)] == data
+            assert self.promised.pop(shell, 0) <= offset, "an event came before its place in the output"
             self.drawn[shell] = offset + len(data)
             return
         shell = what.get("shell")
         if what["type"] == "shell.gap":
             assert what["from"] == self.drawn.get(shell, 0) < what["to"] <= len(self.truth[shell])
+            assert self.promised.pop(shell, 0) <= what["to"], "an event came before its place in the output"
             self.gaps[shell].append((what["from"], what["to"]))
             self.drawn[shell] = what["to"]
         elif what["type"] == "shell.opened":
@@ -167,7 +170,8 @@ class Viewer:
             if key not in self.heard:
                 self.heard[key] = None
                 place = int(what["block"])
-                assert self.drawn.get(shell, place) == place or (self.gaps[shell] and place < self.gaps[shell][-1][1]), "not at its place in the output"
+                assert place >= self.drawn.get(shell, 0) or (self.gaps[shell] and place < self.gaps[shell][-1][1]), "not at its place in the output"
+                self.promised[shell] = place  # further on only when a gap follows that it lies in
 
 
 class Way(RuleBasedStateMachine):
