@@ -161,6 +161,7 @@ class HostLink:
                 self.outbox.places[name] = Place(self.name, self.boot, pid=shell["pid"], open=shell["open"], name=shell["name"])
                 self.again_to[name] = shell["end"]
                 self.outbox.event(name, "shell.known", **self.outbox.places[name].known())
+                self.outbox.moved.add(name)  # in one step with its name: a page that comes between the two would never hear of it
         if gone:
             self.record.lost(self.name, gone)
         self._taken(m["last_input"])

@@ -306,11 +306,14 @@ class Server:
         now = time.monotonic()
         for shell in self.shells.values():
             sent = self.sent[shell.name]
-            if sent.offset < shell.ring.begin:
-                worker.unsent += message("shell.gap", shell=shell.name, **{"from": sent.offset, "to": shell.ring.begin})
-                sent.offset = shell.ring.begin
             news = shell.events and shell.events[-1][0] > sent.seq
             pending = [event for event in shell.events if event[0] > sent.seq] if news else []
+            if sent.offset < shell.ring.begin:
+                while pending and pending[0][1] <= shell.ring.begin:  # what happened before the end of the gap: told after it, a shell would seem another one
+                    sent.seq, _, event = pending.pop(0)
+                    worker.unsent += message(**event, seq=sent.seq)
+                worker.unsent += message("shell.gap", shell=shell.name, **{"from": sent.offset, "to": shell.ring.begin})
+                sent.offset = shell.ring.begin
             due = pending or now - sent.at >= FLUSH
             while due and len(worker.unsent) < MAX_UNSENT:
                 while pending and pending[0][1] <= sent.offset:

@@ -1,10 +1,14 @@
 """The agent's parts on their own: frames, ring, marks. Whatever the pieces in which bytes come, the result is the same."""
 import itertools
+import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netcontrol.agent import shells
+from netcontrol.agent.limits import MAX_MARK
 from netcontrol.agent.marks import Marks, unescape
 from netcontrol.agent.protocol import BadFrame, Frames, message, output, parse_message, parse_output
 from netcontrol.agent.ring import Ring
@@ -45,20 +49,25 @@ def test_a_frame_that_is_too_long_is_refused_before_it_is_read():
         Frames().feed(b"\x00\x10\x00\x01J")
 
 
-@given(st.lists(st.binary(max_size=50), max_size=40), st.integers(1, 64))
-def test_ring_keeps_the_newest(writes, cap):
-    ring, all_of_it = Ring(cap), b""
+@given(st.lists(st.binary(max_size=90), max_size=40), st.integers(1, 64), st.integers(0, 2**40))
+def test_ring_keeps_the_newest(writes, cap, begin):
+    """Held to a model: all that was ever written, wherever the counting began."""
+    ring, all_of_it = Ring(cap, begin), b""
     for data in writes:
         ring.append(data)
         all_of_it += data
-        assert ring.end == len(all_of_it) and ring.begin == max(0, len(all_of_it) - cap)
+        assert ring.end == begin + len(all_of_it) and ring.begin == begin + max(0, len(all_of_it) - cap)
         for offset in range(ring.begin, ring.end + 1):
-            assert ring.read(offset, 7) == all_of_it[offset : offset + 7]
+            assert ring.read(offset, 7) == all_of_it[offset - begin : offset - begin + 7]
+        for outside in (ring.begin - 1, ring.end + 1):
+            with pytest.raises(AssertionError):
+                ring.read(outside, 1)
 
 
 PART = st.one_of(
     st.binary(max_size=20).map(lambda data: data.replace(b"\x1b", b"")),
-    st.sampled_from([b"\x1b", b"\x1b[31m", b"\x1b]133;C;guess;1;x\x07", b"\x1b]133;", b"\x1b]133;B", b"\x1b]0;title\x07", b"\x1b]133;C;5ec2e8;1;\x07"]),
+    st.sampled_from([b"\x1b", b"\x1b[31m", b"\x1b]133;C;guess;1;x\x07", b"\x1b]133;", b"\x1b]133;B", b"\x1b]0;title\x07", b"\x1b]133;C;5ec2e8;1;\x07", b"\x1b]133;C;5ec2e;1;\x07", b"\x1b]133;C;5ec2e71;1;\x07",
+                     b"\x1b]133;CC;5ec2e7;1;\x07", b"\x1b]133;A\x07", b"\x1b]133;D;0\x1b\\", b"\x1b]133;C;\x1b]133;C;", b"\x1b\x1b\x1b", b"\x07", b"\x1b]134;C;5ec2e7;\x07"]),
     st.tuples(st.sampled_from("BCD"), st.lists(st.sampled_from([b"0", b"1.5", b"echo%3B", b"\xc3\xa9"]), max_size=3)),
 )
 
@@ -75,6 +84,39 @@ def test_marks_at_any_cut(parts, cuts):
     assert [item for item in found if not isinstance(item, bytes)] == [[p[0], *(p[1] or [b""])] for p in parts if not isinstance(p, bytes)]
 
 
+@given(st.lists(PART, max_size=6), CUTS)
+def test_nothing_is_kept_back_in_the_end(parts, cuts):
+    """What may have been the beginning of a mark is text after all when nothing more comes; only a mark of ours is not shown."""
+    whole = b"".join(part for part in parts if isinstance(part, bytes)) + b"\x1b]133;C;5ec2"
+    marks = Marks(NONCE)
+    found = [item for piece in pieces(whole, cuts) for item in marks.feed(piece)]
+    assert b"".join(found) + marks.rest() == whole and marks.rest() == b""
+    marks.feed(b"\x1b]133;C;5ec2e7;1")
+    assert marks.rest() == b""
+
+
+@given(st.integers(-3, 3), st.integers(1, 5))
+def test_a_mark_may_be_so_long_and_no_longer(over, chunks):
+    head = b"\x1b]133;C;5ec2e7;"
+    body = b"x" * (MAX_MARK - len(head) + over)
+    marks, whole = Marks(NONCE), head + body + b"\x07after"
+    size = len(whole) // chunks + 1
+    found = [item for at in range(0, len(whole), size) for item in marks.feed(whole[at : at + size])]
+    if over <= 0:
+        assert found[0] == ["C", body] and b"".join(found[1:]) == b"after"
+    else:
+        assert NONCE.encode() not in b"".join(item for item in found if isinstance(item, bytes))
+
+
+@pytest.mark.parametrize("storm", [b"\x1b", b"\x1b]133;", b"\x1b]133;C;5ec2e", b"\x1b]133;C;5ec2e7;\x07"])
+def test_a_storm_takes_linear_time(storm):
+    """Looked at once and never again; what took the square of it would not end within the test's time."""
+    marks, size = Marks(NONCE), 0
+    for _ in range(64):
+        size += sum(len(item) if isinstance(item, bytes) else len(storm) for item in marks.feed(storm * (64 * 1024 // len(storm))))
+    assert size + len(marks.rest()) == 64 * (64 * 1024 // len(storm)) * len(storm)
+
+
 def test_a_mark_that_never_ends_becomes_text_without_its_nonce():
     marks = Marks(NONCE)
     found = marks.feed(b"\x1b]133;C;5ec2e7;" + b"x" * 300_000)
@@ -87,6 +129,19 @@ def test_text_survives_the_mark(text):
     for char in "%\x1b\x07\n\r;\t":
         escaped = escaped.replace(char, f"%{ord(char):02X}")
     assert unescape(escaped.encode()) == text
+
+
+def test_bash_escapes_what_unescape_undoes():
+    """The rcfile's own lines, in bash, for every byte that a command line can hold."""
+    lines = (Path(shells.__file__).parent / "rcfile").read_text().splitlines()
+    escape = "\n".join(line for line in lines if line.strip().startswith("text=${text//"))
+    assert escape.count("//") == 7
+    texts = ["".join(map(chr, range(1, 128))), *(chr(n) * 2 for n in range(1, 128)), "%25%%1B;%", "é€🐎\u2028", "%0A\n%"]
+    script = f"while IFS= read -rd '' text; do {escape}\nprintf '%s\\0' \"$text\"; done"
+    done = subprocess.run(["bash", "-c", script], input="\0".join([*texts, ""]).encode(), capture_output=True, timeout=10, check=True, env={"LC_ALL": "C.UTF-8"})
+    escaped = done.stdout.split(b"\0")[:-1]
+    assert [unescape(field) for field in escaped] == texts
+    assert not any(char in field for field in escaped for char in b"\x1b\x07\n\r\t;")
 
 
 def test_unescape_stands_what_is_not_escaped():
