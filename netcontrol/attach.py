@@ -16,14 +16,16 @@ from typing import Any
 import uvloop
 from celery.signals import worker_shutting_down
 
-from netcontrol import stream
+from netcontrol import connection, lease, stream
 from netcontrol.agent.limits import MAX_PLACES, TRIM_INPUTS
+from netcontrol.cancel import cancel
 from netcontrol.hostlink import HostLink
 from netcontrol.latency import prefer_latency
+from netcontrol.lease import LeaseLost
 from netcontrol.models import Sandbox
 from netcontrol.outbox import Outbox, Place
 from netcontrol.record import CommandRecord, in_thread
-from netcontrol.stream import Entry, LeaseLost, number
+from netcontrol.stream import Entry, number
 from netcontrol.viewers import Viewers
 
 log = logging.getLogger(__name__)
@@ -54,7 +56,7 @@ def loop() -> asyncio.AbstractEventLoop:
 def stop_all(**_: Any) -> None:
     """This worker is to end: let go of every sandbox, or it would wait for them."""
     if _loop:
-        asyncio.run_coroutine_threadsafe(stream.cancel(list(_carrying)), _loop)
+        asyncio.run_coroutine_threadsafe(cancel(list(_carrying)), _loop)
 
 
 def carry(sandbox_id: str) -> None:
@@ -80,7 +82,7 @@ async def carry_async(sandbox_id: str) -> None:
         except LeaseLost:  # somebody else's, and then the next try returns; or it ran out, and is nobody's
             log.info("%s: the lease is lost", sandbox_id)
             await asyncio.sleep(0.05)
-        except stream.Unreachable as down:
+        except connection.Unreachable as down:
             log.warning("%s: Redis does not answer: %s", sandbox_id, down)
             if carrier.carried:
                 gave_up = time.monotonic() + REDIS_PATIENCE
@@ -95,8 +97,8 @@ class Carrier:
     """One sandbox, for as long as one lease and one connection to Redis last."""
 
     def __init__(self, sandbox_id: str):
-        self.id, self.uuid, self.token = sandbox_id, uuid.UUID(sandbox_id), stream.new_token()
-        self.redis = stream.client()
+        self.id, self.uuid, self.token = sandbox_id, uuid.UUID(sandbox_id), lease.new_token()
+        self.redis = connection.client()
         self.carried = False
         self.outbox = Outbox(self.redis, sandbox_id, self.token)
         self.record = CommandRecord(self.uuid, lambda m: self.outbox.add(Entry(m["shell"], message=m)))
@@ -107,10 +109,10 @@ class Carrier:
 
     async def run(self) -> None:
         host_names = await in_thread(self._look_up)
-        if not host_names or not await stream.take_lease(self.redis, self.id, self.token):
+        if not host_names or not await lease.take(self.redis, self.id, self.token):
             return
         self.carried = True
-        line = stream.Line()
+        line = connection.Line()
         rows = asyncio.create_task(self.record.write())  # ends after the others, to write what they leave
         tasks: list[asyncio.Task] = []
         try:
@@ -125,14 +127,14 @@ class Carrier:
         except Over as why:
             log.info("%s: %s", self.id, why)
         finally:
-            await stream.cancel(tasks)
+            await cancel(tasks)
             await self.record.settle()
             rows.cancel()
             await line.close()
             await self.outbox.line.close()
             try:
-                await stream.release_lease(self.redis, self.id, self.token)
-            except stream.Unreachable:
+                await lease.release(self.redis, self.id, self.token)
+            except connection.Unreachable:
                 pass
 
     # The lease, and when to stop
@@ -147,8 +149,8 @@ class Carrier:
 
     async def _renew(self) -> None:
         while True:
-            await asyncio.sleep(stream.RENEW_SECONDS)
-            if not await stream.renew_lease(self.redis, self.id, self.token):
+            await asyncio.sleep(lease.RENEW_SECONDS)
+            if not await lease.renew(self.redis, self.id, self.token):
                 raise LeaseLost
 
     async def _check(self) -> None:
@@ -171,7 +173,7 @@ class Carrier:
 
     # What the pages send
 
-    async def _read_input(self, line: stream.Line) -> None:
+    async def _read_input(self, line: connection.Line) -> None:
         if not self.outbox.places:  # a Redis that forgot: the agents know their shells, and keys for one are not to be refused meanwhile
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(MEET_SECONDS):

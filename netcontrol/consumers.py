@@ -18,8 +18,9 @@ from channels.layers import get_channel_layer
 from django.db import DatabaseError
 from django.utils import timezone
 
-from netcontrol import messages, stream
+from netcontrol import connection, lease, messages, notices, stream
 from netcontrol.agent.limits import MAX_BAD
+from netcontrol.cancel import cancel
 from netcontrol.errors import LabError
 from netcontrol.messages import BadMessage
 from netcontrol.models import Sandbox
@@ -53,7 +54,7 @@ class LabConsumer(AsyncWebsocketConsumer):
         self.user = self.scope["user"]
         self.known = self.user.is_authenticated  # asked once: the user is a lazy object
         self.viewer = secrets.token_hex(6)
-        self.line = stream.Line()  # what this page says, in its order
+        self.line = connection.Line()  # what this page says, in its order
         self.since: dict[str, int] | None = None  # what the page had drawn when it came; None before `hello`
         self.state: dict[str, Any] = {}
         self.said: dict[str, Any] = {}  # the state as the page knows it
@@ -71,7 +72,7 @@ class LabConsumer(AsyncWebsocketConsumer):
         return self.replay.sandbox if self.replay else None
 
     async def disconnect(self, code: int) -> None:
-        await stream.cancel(task for task in (*self.tasks, self.reader) if task)
+        await cancel(task for task in (*self.tasks, self.reader) if task)
         await self._tell_view({}, gone=True)
         await self.line.close()
 
@@ -111,7 +112,7 @@ class LabConsumer(AsyncWebsocketConsumer):
             await self.tell(error.as_event())
         except stream.TooMuchInput:
             await self.tell(messages.error("not_now"))
-        except (*stream.Unreachable, DatabaseError) as down:
+        except (*connection.Unreachable, DatabaseError) as down:
             log.warning("a page's message is refused: %s", down)
             await self.tell(messages.error("not_now"))
 
@@ -134,9 +135,9 @@ class LabConsumer(AsyncWebsocketConsumer):
         if time.monotonic() - self.active_at > ACTIVE_SECONDS:
             self.tasks = [*(task for task in self.tasks if not task.done()), asyncio.create_task(self._active())]  # behind the keys: the database may be slow
 
-    def _line(self) -> stream.Line:
+    def _line(self) -> connection.Line:
         if self.line.gone:
-            self.line = stream.Line()
+            self.line = connection.Line()
         return self.line
 
     async def _extend(self) -> None:
@@ -148,7 +149,7 @@ class LabConsumer(AsyncWebsocketConsumer):
 
         await database_sync_to_async(extend)()
         self.look.set()
-        await stream.anotify(self.user.pk)
+        await notices.anotify(self.user.pk)
 
     async def _active(self) -> None:
         if self.sandbox and time.monotonic() - self.active_at > ACTIVE_SECONDS / 2:
@@ -173,7 +174,7 @@ class LabConsumer(AsyncWebsocketConsumer):
                 if self.sandbox:
                     await self._see_to_worker(self.sandbox)
                 await self._tell_state()
-            except (*stream.Unreachable, DatabaseError) as down:
+            except (*connection.Unreachable, DatabaseError) as down:
                 log.warning("a page waits: %s", down)
                 await self.line.close()  # it would notice with the next key only, and lose it
                 if self.sandbox and self.state:
@@ -201,7 +202,7 @@ class LabConsumer(AsyncWebsocketConsumer):
         if sandbox == self.sandbox:
             return
         if self.reader:
-            await stream.cancel([self.reader])
+            await cancel([self.reader])
         self.replay = self.reader = None
         since, self.since = self.since or {}, {}
         if sandbox:
@@ -211,15 +212,15 @@ class LabConsumer(AsyncWebsocketConsumer):
 
     async def _see_to_worker(self, sandbox: str) -> None:
         """Whether somebody carries the sandbox; if not, ask for it."""
-        r = stream.client()
-        if await stream.lease_alive(r, sandbox):
+        r = connection.client()
+        if await lease.alive(r, sandbox):
             if self.worker != "up":
                 self.view_due.set()  # a new worker does not know who looks
             self.worker, self.was_up = "up", True
             return
         late = time.monotonic() - self.sandbox_at > STARTING_SECONDS
         self.worker = "down" if self.was_up or late else "starting"
-        if await stream.may_ask(r, sandbox):
+        if await lease.may_ask(r, sandbox):
             await database_sync_to_async(start_attach, thread_sensitive=False)(sandbox, self.machine)
 
     async def _listen(self) -> None:
@@ -229,7 +230,7 @@ class LabConsumer(AsyncWebsocketConsumer):
             channel = ""
             try:
                 channel = await layer.new_channel()
-                await layer.group_add(stream.group(self.user.pk), channel)
+                await layer.group_add(notices.group(self.user.pk), channel)
                 self.listening = True
                 self.look.set()
                 while True:
@@ -243,7 +244,7 @@ class LabConsumer(AsyncWebsocketConsumer):
                 if channel:
                     with contextlib.suppress(Exception):
                         async with asyncio.timeout(1):  # without Redis it would wait for it
-                            await layer.group_discard(stream.group(self.user.pk), channel)
+                            await layer.group_discard(notices.group(self.user.pk), channel)
 
     # Who looks
 
@@ -259,7 +260,7 @@ class LabConsumer(AsyncWebsocketConsumer):
 
     async def _tell_view(self, acks: dict[str, int], gone: bool = False) -> None:
         if self.sandbox:
-            with contextlib.suppress(stream.TooMuchInput, *stream.Unreachable):
+            with contextlib.suppress(stream.TooMuchInput, *connection.Unreachable):
                 await stream.send_input(self._line(), self.sandbox, {"type": "view", "viewer": self.viewer, "acks": acks, "gone": gone})
 
 

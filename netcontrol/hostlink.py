@@ -14,9 +14,10 @@ from netcontrol.agent.limits import MAX_CHUNK, MAX_HELD, MAX_OFFSET, MAX_PLACES
 from netcontrol.agent.protocol import BadFrame
 from netcontrol.capture import Printed
 from netcontrol.dial import Link, dial, dock_path
+from netcontrol.lease import LeaseLost
 from netcontrol.outbox import Outbox, Place
 from netcontrol.record import CommandRecord
-from netcontrol.stream import Entry, LeaseLost, number
+from netcontrol.stream import Entry, number
 
 log = logging.getLogger(__name__)
 

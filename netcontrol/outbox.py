@@ -11,7 +11,7 @@ from typing import Any
 
 import redis.asyncio
 
-from netcontrol import stream
+from netcontrol import connection, stream
 from netcontrol.agent.limits import EVENT_COST, MAX_CHUNK, MAX_PENDING
 from netcontrol.capture import Capture, Printed
 from netcontrol.stream import Entry, Tail
@@ -39,7 +39,7 @@ class Place:
 
 class Outbox:
     def __init__(self, r: redis.asyncio.Redis, sandbox: str, token: str):
-        self.redis, self.line, self.sandbox, self.token = r, stream.Line(), sandbox, token
+        self.redis, self.line, self.sandbox, self.token = r, connection.Line(), sandbox, token
         self.places: dict[str, Place] = {}
         self.moved: set[str] = set()  # shells whose place is to be written
         self.tails: dict[str, Tail] = {}
@@ -49,7 +49,7 @@ class Outbox:
         self.pending_bytes = 0
         self.work, self.room = asyncio.Event(), asyncio.Event()
 
-    async def load(self, line: stream.Line) -> str:
+    async def load(self, line: connection.Line) -> str:
         """Go on where the log ends. Returns the epoch: which memory of Redis it is that `line`, which reads the input, is connected to."""
         epoch, places = await stream.positions(line, self.sandbox)
         self.places = {shell: Place(**place) for shell, place in places.items()}

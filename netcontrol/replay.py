@@ -11,7 +11,7 @@ from typing import Any
 from channels.db import database_sync_to_async
 from django.db import DatabaseError
 
-from netcontrol import messages, stream
+from netcontrol import connection, messages, stream
 from netcontrol.agent.limits import MAX_CHUNK, MAX_HEARD, TOLD_COMMANDS
 from netcontrol.agent.protocol import output_body
 from netcontrol.models import Command
@@ -42,7 +42,7 @@ class Replay:
         """Until cancelled."""
         replayed = False
         while True:
-            line, r = stream.Line(), stream.client()
+            line, r = connection.Line(), connection.client()
             try:
                 end = await stream.log_end(r, self.sandbox)  # of what belongs to no shell, only what comes now is news
                 shells = await stream.known_shells(r, self.sandbox)
@@ -56,7 +56,7 @@ class Replay:
                 replayed = True
                 while True:
                     await self._relay(await stream.read_log(line, self.sandbox, after), after)
-            except (*stream.Unreachable, DatabaseError) as down:
+            except (*connection.Unreachable, DatabaseError) as down:
                 log.info("a page waits for its shells: %s", down)
                 await asyncio.sleep(0.3)
             finally:

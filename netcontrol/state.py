@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db.models import Sum
 from django.utils import timezone
 
-from netcontrol import stream
+from netcontrol import lease
 from netcontrol.models import Machine, Sandbox, Waiting
 
 
@@ -17,7 +17,7 @@ def lab_state(user, worker: str | None = None) -> dict[str, Any]:
         return state
     mine = Sandbox.of(user)
     if mine:
-        return {**state, **_claimed(mine), "worker": worker or stream.worker_now(str(mine.pk))}
+        return {**state, **_claimed(mine), "worker": worker or lease.worker_now(str(mine.pk))}
     waiting = Waiting.objects.filter(owner=user).first()
     if waiting:
         return {**state, **_waiting(waiting)}

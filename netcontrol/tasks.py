@@ -14,7 +14,7 @@ from docker.errors import DockerException
 from kombu.exceptions import OperationalError
 from requests.exceptions import RequestException
 
-from netcontrol import pool, stream
+from netcontrol import lease, notices, pool, stream
 from netcontrol.engine import this_engine
 from netcontrol.errors import LabError
 from netcontrol.models import Command, Host, Machine, Sandbox, Waiting
@@ -54,7 +54,7 @@ def start(owner, layout: str) -> Sandbox | Waiting:
 
 def tell(owner_id: int | None) -> None:
     if owner_id:
-        stream.notify(owner_id)
+        notices.notify(owner_id)
 
 
 @shared_task
@@ -181,7 +181,7 @@ def forget_old() -> None:
 def begin(sender, **_) -> None:
     """A worker starts: the leases of its predecessor are void; boots that its predecessor began will never end."""
     if settings.ATTACH_QUEUE in sender.app.amqp.queues.consume_from:
-        stream.void_leases()
+        lease.void()
         return
     for sandbox in Sandbox.objects.filter(machine=this_machine(), state=Sandbox.State.BOOTING):
         sandbox.end("The lab was restarted while your lab started. You keep your place.", Sandbox.State.FAILED)

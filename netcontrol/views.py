@@ -13,8 +13,9 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from netcontrol import pool, stream, tasks
+from netcontrol import pool, tasks
 from netcontrol import transcript as transcripts
+from netcontrol.connection import alive as redis_alive
 from netcontrol.errors import LabError
 from netcontrol.history import MAX_QUERY, Lab, Row, Search, by_lab, commands, on_page
 from netcontrol.models import Sandbox, Waiting
@@ -72,7 +73,7 @@ def health(request: HttpRequest) -> JsonResponse:
         database = True
     except DatabaseError:
         database = False
-    redis = stream.alive()
+    redis = redis_alive()
     return JsonResponse({"web": True, "database": database, "redis": redis, "lab": settings.LAB_ID}, status=200 if database and redis else 503)
 
 

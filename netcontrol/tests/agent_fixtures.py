@@ -21,8 +21,9 @@ from django.utils import timezone
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from netcontrol import attach, stream
+from netcontrol import attach
 from netcontrol.agent.protocol import message, parse_output
+from netcontrol.cancel import cancel
 from netcontrol.consumers import LabConsumer
 from netcontrol.dial import Link, dial, dock_path
 from netcontrol.models import Host, Machine, Sandbox
@@ -222,7 +223,7 @@ class Carrying:
     async def kill(self) -> None:
         assert self.task
         async with asyncio.timeout(PATIENCE):
-            await stream.cancel([self.task])
+            await cancel([self.task])
 
 
 class Page:
@@ -305,4 +306,4 @@ class Page:
         await self.socket.wait(5)
 
 
-__all__ = ["AgentProcess", "Carrying", "Page", "Redis", "Talk", "agent", "db", "docks", "make_sandbox", "message", "private_redis", "stream", "until", "uuid"]
+__all__ = ["AgentProcess", "Carrying", "Page", "Redis", "Talk", "agent", "db", "docks", "make_sandbox", "message", "private_redis", "until", "uuid"]

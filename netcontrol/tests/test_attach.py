@@ -5,7 +5,7 @@ import json
 import pytest
 import redis
 
-from netcontrol import attach, record, stream
+from netcontrol import attach, connection, lease, notices, record, stream
 from netcontrol.agent.limits import WINDOW
 from netcontrol.models import Command, Sandbox
 from netcontrol.tests.agent_fixtures import Carrying, Page, db, docks, private_redis, until  # noqa: F401
@@ -48,9 +48,9 @@ async def test_a_killed_worker_leaves_its_lease(lab, asked):  # noqa: F811
     page = await Page.open(alice)
     await page.shell()
     await page.get("sandbox.state", worker="up")
-    token = await stream.client().get(stream._key("lease", str(sandbox.pk)))
+    token = await connection.client().get(connection.key("lease", str(sandbox.pk)))
     await asked.carriers[-1].kill()
-    await stream.client().set(stream._key("lease", str(sandbox.pk)), token, px=stream.LEASE_MS)
+    await connection.client().set(connection.key("lease", str(sandbox.pk)), token, px=lease.LEASE_MS)
     await page.send("shell.input", shell="main", data="echo typed-$((2+3))\r")
     await page.get("sandbox.state", worker="down", seconds=5)
     await page.get("sandbox.state", worker="up", seconds=5)
@@ -105,7 +105,7 @@ async def test_redis_restarts_between_two_reads_of_the_input(lab, private_redis,
             private_redis.kill()
             private_redis.start()
             again = json.dumps({"type": "shell.input", "shell": "main", "data": "\x15echo $((6*7))x >> once\r"})
-            redis.Redis(unix_socket_path=str(private_redis.socket)).xadd(stream._key("in", str(sandbox.pk)), {"m": again})
+            redis.Redis(unix_socket_path=str(private_redis.socket)).xadd(connection.key("in", str(sandbox.pk)), {"m": again})
             await asyncio.sleep(0.1)  # the end of the old connection is noticed
         return found
 
@@ -178,9 +178,9 @@ async def test_it_ends_with_the_sandbox(lab, asked):  # noqa: F811
     page = await Page.open(alice)
     await page.shell()
     await db(sandbox.end)("Its time was up.")
-    await stream.anotify(alice.pk)
+    await notices.anotify(alice.pk)
     await until(lambda: asked.carriers[0].task.done(), 8)
-    assert not await stream.lease_alive(stream.client(), str(sandbox.pk))
+    assert not await lease.alive(connection.client(), str(sandbox.pk))
     state = await page.get("sandbox.state", state="ended")
     assert state["why"] == "Its time was up."
     await page.close()

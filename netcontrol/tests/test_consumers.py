@@ -8,7 +8,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import OperationalError
 
 from lessons.models import Student
-from netcontrol import consumers, stream
+from netcontrol import consumers, notices
 from netcontrol.models import Command, Sandbox, Waiting
 from netcontrol.tests.agent_fixtures import Carrying, Page, db, docks, make_sandbox, private_redis, until  # noqa: F401
 
@@ -204,7 +204,7 @@ async def test_a_place_in_line_then_a_lab(private_redis, docks, asked):  # noqa:
     sandbox = await db(make_sandbox)(bob)
     docks(sandbox)
     await db(Waiting.objects.all().delete)()
-    await stream.anotify(bob.pk)
+    await notices.anotify(bob.pk)
     await page.get("sandbox.state", state="claimed", worker="up", seconds=3)
     await page.shell()
     await page.close()
@@ -219,7 +219,7 @@ async def test_a_fresh_sandbox_takes_over(lab, docks):  # noqa: F811
     await db(sandbox.end)("You asked for a fresh one.")
     fresh = await db(make_sandbox)(alice)
     docks(fresh)
-    await asyncio.to_thread(stream.notify, alice.pk)
+    await asyncio.to_thread(notices.notify, alice.pk)
     await page.get("sandbox.state", sandbox=str(fresh.pk), worker="up")
     page.drawn.clear(), page.begun.clear()
     opened = await page.shell()

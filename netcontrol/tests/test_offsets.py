@@ -17,20 +17,21 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from netcontrol import stream
+from netcontrol import connection, lease, stream
 from netcontrol.agent import server as agent_server
 from netcontrol.agent import shells as agent_shells
 from netcontrol.agent.protocol import parse_output
 from netcontrol.agent.ring import Ring
+from netcontrol.cancel import cancel
 from netcontrol.dial import Link
 from netcontrol.hostlink import HostLink
+from netcontrol.lease import LeaseLost
 from netcontrol.outbox import Outbox, Place
 from netcontrol.replay import Replay
-from netcontrol.stream import LeaseLost
 from netcontrol.tests.agent_fixtures import Redis
 
 BOX = uuid.UUID("5d4f0c3e-0000-4000-8000-000000000002")
-KEPT = 3000  # bytes that the agent keeps; the log keeps as much
+KEPT = 3000  # bytes that the agent keeps; the log keeps more
 NAMES = ("a", "b")
 
 
@@ -64,7 +65,8 @@ class Recorded(dict):
 
     def write(self):
         for id, code, written in self.waiting:
-            self[id] = code
+            if code is not None or id not in self:  # a row that is there is not begun anew
+                self[id] = code
             written()
         self.waiting.clear()
 
@@ -85,12 +87,12 @@ class Writer:
 
 class Carrier:
     def __init__(self, own, recorded):
-        self.own, self.line, self.token, self.recorded = own, stream.Line(), stream.new_token(), recorded
+        self.own, self.line, self.token, self.recorded = own, connection.Line(), lease.new_token(), recorded
         self.outbox = Outbox(self.own, str(BOX), self.token)
         self.sock = self.talking = self.writing = None
 
     async def begin(self):
-        await self.own.set(stream._key("lease", str(BOX)), self.token)  # whoever had it has lost it
+        await self.own.set(connection.key("lease", str(BOX)), self.token)  # whoever had it has lost it
         epoch = await self.outbox.load(self.line)
         self.recorded.waiting.clear()
         self.host = HostLink("lab", BOX, epoch, self.outbox, self.recorded)
@@ -101,15 +103,15 @@ class Carrier:
         self.sock, theirs = socket.socketpair()
         for end in (self.sock, theirs):
             end.setblocking(False)
-        connection = agent_server.Connection(theirs)
-        agent.connections[connection.fd] = connection
-        agent._watch(connection.fd, 1)
+        here = agent_server.Connection(theirs)
+        agent.connections[here.fd] = here
+        agent._watch(here.fd, 1)
         self.reader = asyncio.StreamReader()
         self.talking = asyncio.create_task(self.host._talk(Link(self.reader, Writer(self.sock))))
 
     async def hang_up(self):
         if self.talking:
-            await stream.cancel([self.talking])
+            await cancel([self.talking])
             self.sock.close()
             self.talking = self.host.link = None
             self.host.boot = ""
@@ -122,7 +124,7 @@ class Carrier:
 
     async def end(self):
         await self.hang_up()
-        await stream.cancel([self.writing])
+        await cancel([self.writing])
         await self.line.close()
         await self.outbox.line.close()
 
@@ -136,7 +138,7 @@ class Viewer:
         self.heard: dict[tuple, None] = {}
         self.promised: dict[str, int] = {}
         self.gaps: dict[str, list] = {name: [] for name in NAMES}
-        self.line = stream.Line()
+        self.line = connection.Line()
 
     async def connect(self, own):
         self.here: set[tuple] = set()
@@ -234,7 +236,8 @@ class Way(RuleBasedStateMachine):
             assert viewer.drawn == {name: len(self.truth[name]) for name in NAMES}
             for name in NAMES:
                 assert all(begin < len(self.truth[name]) - KEPT for begin, _ in viewer.gaps[name]), "a gap in what is kept"
-                newest = [seq for seq, _, m in self.agent.shells[name].events if m["type"].startswith("command.")][-8:]
+                ring = self.agent.shells[name].ring
+                newest = [seq for seq, at, m in self.agent.shells[name].events if m["type"].startswith("command.") and at >= ring.begin][-8:]
                 told = [m["id"] for seq, _, m in self.agent.shells[name].events if seq in newest and m["type"] == "command.finished"]
                 ids = [str(uuid.uuid5(BOX, f"lab/{self.agent.boot}/{name}/{id}")) for id in told]
                 assert all((name, "command.finished", id) in viewer.heard for id in ids), "an event did not come"
@@ -243,8 +246,8 @@ class Way(RuleBasedStateMachine):
         assert self.recorded == expected, "each command has its row"
         for carrier in (self.carrier, *self.zombies):
             self.do(carrier.end())
-        for connection in list(self.agent.connections.values()):
-            self.agent._drop(connection)
+        for each in list(self.agent.connections.values()):
+            self.agent._drop(each)
         self.agent.epoll.close()
         for end in self.pair:
             end.close()
@@ -294,12 +297,12 @@ class Way(RuleBasedStateMachine):
     @rule(most=st.integers(1, 2000))
     def agent_speaks(self, most):
         """The agent says what it has to say; the carrier gets so many bytes of it, cut anywhere."""
-        for connection in list(self.agent.connections.values()):
-            self.agent._receive(connection)
+        for each in list(self.agent.connections.values()):
+            self.agent._receive(each)
         if self.agent.worker:
             self.agent._pump(self.agent.worker)
-        for connection in list(self.agent.connections.values()):
-            self.agent._send(connection)
+        for each in list(self.agent.connections.values()):
+            self.agent._send(each)
         for carrier in (self.carrier, *self.zombies):
             if carrier.talking and not carrier.talking.done():
                 with contextlib.suppress(BlockingIOError):
@@ -383,7 +386,7 @@ def way(monkeypatch):
     with tempfile.TemporaryDirectory() as folder:
         redis = Redis(Path(folder)).start()
         monkeypatch.setattr(settings, "REDIS_URL", f"unix://{redis.socket}")
-        monkeypatch.setattr(stream, "LOG_BYTES", 2 * KEPT)
+        monkeypatch.setattr(stream, "LOG_BYTES", 4 * KEPT)  # for eight events besides
         monkeypatch.setattr(agent_server, "FLUSH", 0.0)
         Way.loop = asyncio.new_event_loop()
         Way.own = Way.loop.run_until_complete(client())
@@ -394,11 +397,11 @@ def way(monkeypatch):
 
 
 async def client():
-    return stream.client()
+    return connection.client()
 
 
 async def connected():
-    return stream.Line()
+    return connection.Line()
 
 
 def test_whatever_happens_on_the_way(way):

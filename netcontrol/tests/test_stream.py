@@ -3,8 +3,9 @@ import asyncio
 
 import pytest
 
-from netcontrol import stream
-from netcontrol.stream import Entry, LeaseLost, TooMuchInput
+from netcontrol import connection, lease, notices, stream
+from netcontrol.lease import LeaseLost
+from netcontrol.stream import Entry, TooMuchInput
 from netcontrol.tests.agent_fixtures import private_redis  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("private_redis")
@@ -13,34 +14,34 @@ BOX = "5d4f0c3e-0000-4000-8000-000000000001"
 
 @pytest.fixture
 async def line():
-    line = stream.Line()
+    line = connection.Line()
     yield line
     await line.close()
 
 
 async def test_one_holds_the_lease():
-    r = stream.client()
-    mine, theirs = stream.new_token(), stream.new_token()
-    assert await stream.take_lease(r, BOX, mine) and not await stream.take_lease(r, BOX, theirs)
-    assert await stream.renew_lease(r, BOX, mine) and not await stream.renew_lease(r, BOX, theirs)
-    await stream.release_lease(r, BOX, theirs)
-    assert await stream.lease_alive(r, BOX)
-    await stream.release_lease(r, BOX, mine)
-    assert not await stream.lease_alive(r, BOX) and not await stream.renew_lease(r, BOX, mine)
+    r = connection.client()
+    mine, theirs = lease.new_token(), lease.new_token()
+    assert await lease.take(r, BOX, mine) and not await lease.take(r, BOX, theirs)
+    assert await lease.renew(r, BOX, mine) and not await lease.renew(r, BOX, theirs)
+    await lease.release(r, BOX, theirs)
+    assert await lease.alive(r, BOX)
+    await lease.release(r, BOX, mine)
+    assert not await lease.alive(r, BOX) and not await lease.renew(r, BOX, mine)
 
 
 async def test_a_starting_worker_voids_its_own_machines_leases(settings):
-    r = stream.client()
+    r = connection.client()
     settings.MACHINE = "one"
-    await stream.take_lease(r, BOX, stream.new_token())
+    await lease.take(r, BOX, lease.new_token())
     settings.MACHINE = "one-and-more"
-    await stream.take_lease(r, "other", stream.new_token())
-    assert await asyncio.to_thread(stream.void_leases, "one") == 1
-    assert not await stream.lease_alive(r, BOX) and await stream.lease_alive(r, "other")
+    await lease.take(r, "other", lease.new_token())
+    assert await asyncio.to_thread(lease.void, "one") == 1
+    assert not await lease.alive(r, BOX) and await lease.alive(r, "other")
 
 
 async def test_who_lost_the_lease_writes_nothing(line):
-    r, token = stream.client(), stream.new_token()
+    r, token = connection.client(), lease.new_token()
     with pytest.raises(LeaseLost):
         await stream.append(line, BOX, token, [Entry("main", 0, b"x")], {"main": "{}"}, {})
     assert await stream.known_shells(r, BOX) == {}
@@ -48,8 +49,8 @@ async def test_who_lost_the_lease_writes_nothing(line):
 
 
 async def test_log_and_position(line):
-    r, token = stream.client(), stream.new_token()
-    await stream.take_lease(r, BOX, token)
+    r, token = connection.client(), lease.new_token()
+    await lease.take(r, BOX, token)
     entries = [Entry("main", 0, b"a\x00\xff"), Entry("main", message={"type": "x"}), Entry("", message={"type": "y"}), Entry("other", 5, b"b")]
     await stream.append(line, BOX, token, entries, {"main": '{"offset": 3}'}, {})
     epoch, places = await stream.positions(line, BOX)
@@ -62,8 +63,8 @@ async def test_log_and_position(line):
 
 
 async def test_each_shells_log_is_cut_for_itself(line):
-    r, token, tails = stream.client(), stream.new_token(), {}
-    await stream.take_lease(r, BOX, token)
+    r, token, tails = connection.client(), lease.new_token(), {}
+    await lease.take(r, BOX, token)
     await stream.append(line, BOX, token, [Entry("quiet", 0, b"prompt")], {}, tails)
     chunk = b"x" * 65536
     for n in range(80):
@@ -77,8 +78,8 @@ async def test_each_shells_log_is_cut_for_itself(line):
 
 
 async def test_an_old_log_is_cut_once_as_much_was_written_again(line):
-    r, token, tails = stream.client(), stream.new_token(), {}
-    await stream.take_lease(r, BOX, token)
+    r, token, tails = connection.client(), lease.new_token(), {}
+    await lease.take(r, BOX, token)
     for n in range(12):
         await stream.append(line, BOX, token, [Entry("main", n * 65536, b"x" * 65536)], {"main": "{}"}, tails)
     tails = await stream.old_tails(r, BOX, ["main"])
@@ -89,7 +90,7 @@ async def test_an_old_log_is_cut_once_as_much_was_written_again(line):
 
 
 async def test_input_is_kept_until_it_is_taken(line):
-    r = stream.client()
+    r = connection.client()
     for n in range(3):
         await stream.send_input(line, BOX, {"n": n})
     got = await stream.read_input(line, BOX, "0-0")
@@ -101,7 +102,7 @@ async def test_input_is_kept_until_it_is_taken(line):
 
 
 async def test_input_is_bounded(line):
-    r = stream.client()
+    r = connection.client()
     with pytest.raises(TooMuchInput):
         for n in range(stream.MAX_INPUTS + 1):
             await stream.send_input(line, BOX, {"n": n})
@@ -109,22 +110,22 @@ async def test_input_is_bounded(line):
 
 
 async def test_one_of_many_asks():
-    r = stream.client()
-    assert [await stream.may_ask(r, BOX) for _ in range(3)] == [True, False, False]
-    assert await asyncio.to_thread(stream.worker_now, BOX) == "starting"
+    r = connection.client()
+    assert [await lease.may_ask(r, BOX) for _ in range(3)] == [True, False, False]
+    assert await asyncio.to_thread(lease.worker_now, BOX) == "starting"
 
 
 async def test_forget(line):
-    r, token = stream.client(), stream.new_token()
-    await stream.take_lease(r, BOX, token)
+    r, token = connection.client(), lease.new_token()
+    await lease.take(r, BOX, token)
     await stream.append(line, BOX, token, [Entry("main", 0, b"x"), Entry("", message={})], {"main": "{}"}, {})
     await stream.send_input(line, BOX, {})
     await asyncio.to_thread(stream.forget, BOX)
-    assert await r.keys("*") == [stream._key("lease", BOX).encode()]
+    assert await r.keys("*") == [connection.key("lease", BOX).encode()]
 
 
 def test_without_redis(private_redis):  # noqa: F811
     private_redis.kill()
-    assert stream.worker_now(BOX) == "down" and not stream.alive()
-    stream.notify(1)
+    assert lease.worker_now(BOX) == "down" and not connection.alive()
+    notices.notify(1)
     stream.forget(BOX)

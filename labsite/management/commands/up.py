@@ -16,7 +16,7 @@ from django.core.management.base import BaseCommand, CommandError, SystemCheckEr
 
 from labsite import processes, setup
 from labsite.steps import step
-from netcontrol import stream, tasks
+from netcontrol import connection, tasks
 from netcontrol.engine import this_engine
 from netcontrol.errors import LabError
 from netcontrol.models import Sandbox
@@ -60,7 +60,7 @@ class Command(BaseCommand):
             this.did(not was_running)
             processes.launch()
             processes.start(*processes.STORES)
-            processes.until(lambda: stream.alive() and this_engine().answers(), 30, *processes.STORES)
+            processes.until(lambda: connection.alive() and this_engine().answers(), 30, *processes.STORES)
         with step("host image") as this:
             new_image = this.did(setup.host_image(this.say))
         with step("students' images") as this:
@@ -71,7 +71,7 @@ class Command(BaseCommand):
             if this.did(not was_running):
                 tasks.reconcile()  # what an earlier life left ready may have died with it
             processes.start("worker", "attach", "beat", "web")
-            processes.until(web_answers, 20, "web")
+            processes.until(web_answers, 60, "web")
         if built and was_running:
             processes.ask("stopProcess", "web", True)
             processes.start("web")
