@@ -32,6 +32,7 @@ STATE_SECONDS = 3.0  # without a notice
 PRESENT_SECONDS = 5.0
 STARTING_SECONDS = 10.0  # that a first worker may take before it counts as down
 ACTIVE_SECONDS = 20.0
+PATIENCE = 1.0  # for the worker to take what waits, before a page's message is refused
 
 
 class LabConsumer(AsyncWebsocketConsumer):
@@ -52,7 +53,7 @@ class LabConsumer(AsyncWebsocketConsumer):
         self.reader: asyncio.Task | None = None
         self.worker, self.was_up, self.sandbox_at = "starting", False, 0.0
         self.look, self.view_due = asyncio.Event(), asyncio.Event()
-        self.bad, self.active_at = 0, 0.0
+        self.bad, self.active_at, self.refusing = 0, 0.0, False
         if not self.user.is_authenticated:
             await self.close(4401)
 
@@ -108,9 +109,23 @@ class LabConsumer(AsyncWebsocketConsumer):
         """To the worker that carries the sandbox, and by it to the agent."""
         if self.sandbox is None:
             raise BadMessage("no_sandbox")
-        await stream.send_input(stream.client(), self.sandbox, m)
+        await self._send_patiently(self.sandbox, m)
         if time.monotonic() - self.active_at > ACTIVE_SECONDS:
             self.tasks = [*(task for task in self.tasks if not task.done()), asyncio.create_task(self._active())]  # behind the keys: the database may be slow
+
+    async def _send_patiently(self, sandbox: str, m: dict[str, Any]) -> None:
+        """A page that says more than the worker takes is not read for a moment, which holds it back; only then it is refused, and at once from then on."""
+        until = time.monotonic() + (0 if self.refusing else PATIENCE)
+        while True:
+            try:
+                await stream.send_input(stream.client(), sandbox, m)
+                self.refusing = False
+                return
+            except stream.TooMuchInput:
+                if time.monotonic() >= until:
+                    self.refusing = True
+                    raise
+                await asyncio.sleep(0.01)
 
     async def _extend(self) -> None:
         def extend() -> None:

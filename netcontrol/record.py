@@ -25,7 +25,7 @@ MAX_TEXT = 4096  # characters of a command that are kept
 MAX_WAITING = 5000  # changes that the database has not taken
 TRIES = 3
 SETTLE_SECONDS = 2.0
-BATCH, PACE = 20, 0.05  # changes in one transaction, seconds between two: the database's threads share the interpreter with everybody's keys
+BATCH, PACE = 40, 0.05  # changes in one transaction, seconds between two: the database's threads share the interpreter with everybody's keys
 
 _database = ThreadPoolExecutor(2, "attach-db")
 
