@@ -34,6 +34,7 @@ NOBODY_SECONDS = 120.0  # without a viewer
 CHECK_SECONDS = 3.0  # is it still claimed?
 REDIS_PATIENCE = 60.0
 TRIM_SECONDS = 1.0
+PATIENCE = 1.0  # for an agent to take what it was given, before more is refused
 MEET_SECONDS = 2.0  # for hosts to answer before input is read
 
 _loop: asyncio.AbstractEventLoop | None = None
@@ -104,6 +105,7 @@ class Carrier:
         self.record = CommandRecord(self.uuid, lambda m: self.outbox.add(Entry(m["shell"], message=m)))
         self.hosts: dict[str, HostLink] = {}
         self.viewers = Viewers()
+        self.refusing = False
         self.read_to, self.kept_from = "0-0", "0-1"  # ids of the input
         self.untrimmed, self.much = 0, asyncio.Event()  # input that was read since the last trim; and that it is much
 
@@ -187,11 +189,19 @@ class Carrier:
                     self.viewers.hear(m["viewer"], m["acks"], m["gone"])
                     self._tell_acks()
                 else:
-                    refused = self._give(id, m)
+                    refused = await self._give_patiently(id, m)
                     if refused:
                         self.outbox.event(m["shell"], "error", code=refused, block=m.get("block", ""))
             if self.untrimmed >= TRIM_INPUTS:
                 self.much.set()
+
+    async def _give_patiently(self, id: str, m: dict[str, Any]) -> str:
+        """Single keys of a paste come faster than an agent says that it took them: that is no reason to refuse one. Once it did not help, refuse at once."""
+        until = time.monotonic() + (0 if self.refusing else PATIENCE)
+        while (refused := self._give(id, m)) == "not_now" and time.monotonic() < until:
+            await asyncio.sleep(0.005)
+        self.refusing = refused == "not_now"
+        return refused
 
     def _give(self, id: str, m: dict[str, Any]) -> str:
         """To the host that has this shell, or is to have it. Returns "", or why not."""

@@ -33,10 +33,10 @@ OUTPUT = b"\x01"
 STATE_SECONDS = 3.0  # without a notice, while none can come
 QUIET_SECONDS = 15.0  # the same while they can, and the lab is there
 LOOK_SECONDS = 5.0  # that a page's first words may wait for the first state
-HOLD_SECONDS = 2.0  # that a key may wait for those before it to be taken; then it is refused
 PRESENT_SECONDS = 5.0
 STARTING_SECONDS = 10.0  # that a first worker may take before it counts as down
 ACTIVE_SECONDS = 20.0
+PATIENCE = 1.0  # for the worker to take what waits, before a page's message is refused
 
 
 class LabConsumer(AsyncWebsocketConsumer):
@@ -63,7 +63,7 @@ class LabConsumer(AsyncWebsocketConsumer):
         self.reader: asyncio.Task | None = None
         self.worker, self.was_up, self.sandbox_at = "starting", False, 0.0
         self.look, self.looked, self.view_due = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self.bad, self.active_at, self.listening = 0, 0.0, False
+        self.bad, self.active_at, self.listening, self.refusing = 0, 0.0, False, False
         if not self.known:
             await self.close(4401)
 
@@ -123,17 +123,23 @@ class LabConsumer(AsyncWebsocketConsumer):
                 await self.looked.wait()
         if self.sandbox is None:
             raise BadMessage("no_sandbox")
-        until = time.monotonic() + HOLD_SECONDS
-        while True:
-            try:
-                await stream.send_input(self._line(), self.sandbox, m)
-                break
-            except stream.TooMuchInput:  # the page waits with what it says next, as a program waits for a page
-                if time.monotonic() > until:
-                    raise
-                await asyncio.sleep(0.02)
+        await self._send_patiently(self.sandbox, m)
         if time.monotonic() - self.active_at > ACTIVE_SECONDS:
             self.tasks = [*(task for task in self.tasks if not task.done()), asyncio.create_task(self._active())]  # behind the keys: the database may be slow
+
+    async def _send_patiently(self, sandbox: str, m: dict[str, Any]) -> None:
+        """A page that says more than the worker takes is not read for a moment, which holds it back; only then it is refused, and at once from then on."""
+        until = time.monotonic() + (0 if self.refusing else PATIENCE)
+        while True:
+            try:
+                await stream.send_input(self._line(), sandbox, m)
+                self.refusing = False
+                return
+            except stream.TooMuchInput:
+                if time.monotonic() >= until:
+                    self.refusing = True
+                    raise
+                await asyncio.sleep(0.01)
 
     def _line(self) -> connection.Line:
         if self.line.gone:

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 TRIES = 3
 SETTLE_SECONDS = 2.0
-BATCH, PACE = 20, 0.05  # changes in one transaction, seconds between two: the database's threads share the interpreter with everybody's keys
+BATCH, PACE = 40, 0.05  # changes in one transaction, seconds between two: the database's threads share the interpreter with everybody's keys
 
 _database = ThreadPoolExecutor(2, "attach-db")
 

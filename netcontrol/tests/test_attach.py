@@ -1,12 +1,13 @@
 """Nothing is lost and nothing comes twice, whoever is killed in the middle of a flood."""
 import asyncio
 import json
+import signal
 
 import pytest
 import redis
 
 from netcontrol import attach, connection, lease, notices, record, stream
-from netcontrol.agent.limits import WINDOW
+from netcontrol.agent.limits import MAX_HELD, WINDOW
 from netcontrol.models import Command, Sandbox
 from netcontrol.tests.agent_fixtures import Carrying, Page, db, docks, private_redis, until  # noqa: F401
 from netcontrol.tests.test_consumers import asked, lab, until_row  # noqa: F401
@@ -311,4 +312,23 @@ async def test_a_page_that_comes_back_is_not_told_to_forget(lab, private_redis):
         await page.run("echo $((6*8))y", block=f"after {empty}")
         assert not [event for event in page.events if event["type"] in ("shell.opened", "shell.closed")]
         drawn["main"] += len(page.drawn["main"])
+    await page.close()
+
+
+async def test_keys_that_come_faster_than_they_are_taken(lab):  # noqa: F811
+    """More than may wait, each key a message of its own: the page is held back, none is refused, and all arrive in order."""
+    alice, sandbox, agent = lab
+    page = await Page.open(alice)
+    await page.shell()
+    agent.process.send_signal(signal.SIGSTOP)
+    text = "echo " + "".join(chr(97 + n % 26) for n in range(stream.MAX_INPUTS + MAX_HELD + 100))
+    for key in text:
+        await page.send("shell.input", shell="main", data=key)
+    async with asyncio.timeout(5):
+        while await stream.input_waits(connection.client(), str(sandbox.pk)) < stream.MAX_INPUTS:
+            await asyncio.sleep(0.01)
+    agent.process.send_signal(signal.SIGCONT)
+    await page.send("shell.input", shell="main", data="\r")
+    started = await page.get("command.started")
+    assert started["text"] == text and not [event for event in page.events if event["type"] == "error"]
     await page.close()
