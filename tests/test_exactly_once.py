@@ -22,7 +22,7 @@ from django.conf import settings
 
 from labsite import processes
 from netcontrol.dial import dock_path, execute
-from netcontrol.stream import LEASE_MS
+from netcontrol.lease import LEASE_MS
 
 from .driving import COLOUR
 from .page import Page
