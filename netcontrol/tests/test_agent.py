@@ -136,7 +136,7 @@ async def broken_off(talk: Talk) -> None:
 
 async def test_two_runs_at_once(talk):
     await talk.open()
-    talk.send("run", shell="main", block="1", text="true")
+    talk.send("run", shell="main", block="1", text="sleep 0.5")
     talk.send("run", shell="main", block="2", text="true")
     assert (await talk.get("error"))["block"] == "2"
     assert (await talk.get("command.finished"))["block"] == "1"
