@@ -7,6 +7,7 @@ appends it to the log; commands are recorded besides (record.py). Must not know:
 import asyncio
 import contextlib
 import logging
+import sys
 import threading
 import time
 import uuid
@@ -43,6 +44,7 @@ def loop() -> asyncio.AbstractEventLoop:
     global _loop
     with _loop_lock:
         if _loop is None:
+            sys.setswitchinterval(0.0005)  # the database's threads give the interpreter back sooner: a key must not wait for rows
             _loop = uvloop.new_event_loop()
             threading.Thread(target=_loop.run_forever, name="attach", daemon=True).start()
             worker_shutting_down.connect(stop_all, weak=False)
