@@ -19,6 +19,7 @@ from netcontrol.stream import Entry
 
 log = logging.getLogger(__name__)
 
+TURN = 50  # entries told in one go
 
 
 class Replay:
@@ -83,7 +84,9 @@ class Replay:
                 await self.tell(output_body(shell, offset, bytes(data)))
                 data.clear()
 
-        for entry in entries:
+        for n, entry in enumerate(entries, 1):
+            if n % TURN == 0:
+                await asyncio.sleep(0)  # other pages' keys wait for this loop
             if entry.message is not None:
                 await flush()
                 await self._event(entry.message, after, replay)

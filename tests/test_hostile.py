@@ -75,11 +75,10 @@ def pair(lab):
         page = stack.enter_context(Page(bob, "lab"))
         page.see(b"# ", "lab")
         before = echo_ms(page)
-        bound = 5 * before + 50
 
-        def unharmed() -> None:
+        def unharmed(under_way: bool = False) -> None:
             after = echo_ms(page)
-            assert after < bound, f"a key took {after:.1f} ms to show, {before:.1f} ms before"
+            assert after < 5 * before + (100 if under_way else 50), f"a key took {after:.1f} ms to show, {before:.1f} ms before"
             page.sound()
             assert not page.gaps and page.connections == 1 and not page.started, "of another's commands nobody is told"
             sizes = {program: rss(program) for program in ("attach", "web", "redis")}
@@ -182,9 +181,12 @@ def test_an_agent_that_was_replaced(pair, mode):
         unit = f"--unit=evil --collect --property=ExecStopPost='/bin/systemctl start patchbay-agent.socket' --property=RuntimeMaxSec={ATTACK_SECONDS}"
         evil = f"rm -f /root/dialled; systemctl stop patchbay-agent.socket; systemctl kill -s KILL patchbay-agent.service; exec python3 /root/evil.py '{mode}'"
         in_host(mallory, f"systemd-run -q {unit} /bin/bash -c {quoted(evil)}")
-        unharmed()  # while it goes on
-        time.sleep(ATTACK_SECONDS)
-    agent_is_back(mallory)
+        try:
+            end = time.monotonic() + ATTACK_SECONDS
+            while time.monotonic() < end:
+                unharmed(under_way=True)
+        finally:
+            agent_is_back(mallory)
     next_command_works(mallory)
     unharmed()
 
