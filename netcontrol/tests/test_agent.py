@@ -457,6 +457,9 @@ async def test_what_let_go_of_the_terminal_outlives_it(talk):
     await talk.open()
     kept = await pid_of(talk, "nohup sleep 1000 < /dev/null > /dev/null 2>&1")
     held = await pid_of(talk, "bash -c 'trap \"\" HUP; exec sleep 1000'")
+    async with asyncio.timeout(8):
+        while {Path(f"/proc/{pid}/comm").read_text() for pid in (kept, held)} != {"sleep\n"}:  # until then they ignore nothing
+            await asyncio.sleep(0.01)
     talk.send("shell.close", shell="main")
     await talk.get("shell.closed")
     await gone(held)
