@@ -9,6 +9,7 @@ import socket
 import stat
 import uuid
 from base64 import b64decode
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,15 +62,16 @@ class Link:
     async def drain(self) -> None:
         await self.writer.drain()
 
-    async def read(self) -> list[tuple[str, Any]]:
-        """What came: ("O", (shell, offset, data)) and ("J", message), valid all of them. Raises BadFrame, EOFError, OSError."""
+    async def read(self) -> Iterator[tuple[str, Any]]:
+        """What came: ("O", (shell, offset, data)) and ("J", message), each checked when it is asked for: thousands of tiny ones would
+        take long at once. Raises BadFrame (also while iterating), EOFError, OSError."""
         while True:
             data = await self.reader.read(READ_AGENT)
             if not data:
                 raise EOFError("the agent closed the connection")
             frames = self.cutter.feed(data)
             if frames:
-                return [(kind, _output(body) if kind == "O" else validate(parse_message(body))) for kind, body in frames]
+                return ((kind, _output(body) if kind == "O" else validate(parse_message(body))) for kind, body in frames)
 
     def close(self) -> None:
         self.writer.close()
