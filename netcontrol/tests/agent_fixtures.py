@@ -265,7 +265,10 @@ class Page:
                 if self.acknowledges:
                     await self.send("shell.ack", shell=shell, offset=offset + len(data))
             else:
-                self.events.append(json.loads(got["text"]))
+                m = json.loads(got["text"])
+                if m["type"] == "shell.gap" and m["shell"] in self.begun:  # what follows goes on behind it
+                    self.begun[m["shell"]] = m["to"] - len(self.drawn[m["shell"]])
+                self.events.append(m)
             self.changed.set()
 
     async def send(self, type: str, **fields) -> None:

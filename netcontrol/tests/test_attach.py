@@ -232,7 +232,7 @@ async def test_nobody_looks_and_the_program_goes_on(lab):  # noqa: F811
     gap = await again.get("shell.gap")
     assert gap["from"] == drawn["main"] and gap["to"] > gap["from"]
     await again.see(b"over\r\n")
-    assert again.begun["main"] == gap["to"] and len(again.drawn["main"]) <= 3 * stream.LOG_BYTES
+    assert again.begun["main"] >= gap["to"] and len(again.drawn["main"]) <= 3 * stream.LOG_BYTES  # the log may go on while it is read
     await again.close()
 
 
