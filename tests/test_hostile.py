@@ -24,7 +24,7 @@ def rss(program: str) -> int:
     total, todo = 0, [pid]
     while todo:
         one = todo.pop()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, StopIteration):  # it has just ended
             total += int(next(line for line in Path(f"/proc/{one}/status").read_text().splitlines() if line.startswith("VmRSS")).split()[1])
             todo += [int(child) for task in Path(f"/proc/{one}/task").iterdir() for child in (task / "children").read_text().split()]
     return total // 1024
