@@ -309,16 +309,12 @@ class Server:
             news = shell.events and shell.events[-1][0] > sent.seq
             pending = [event for event in shell.events if event[0] > sent.seq] if news else []
             if sent.offset < shell.ring.begin:
-                while pending and pending[0][1] <= shell.ring.begin:  # what happened before the end of the gap: told after it, a shell would seem another one
-                    sent.seq, _, event = pending.pop(0)
-                    worker.unsent += message(**event, seq=sent.seq)
+                _tell(worker, sent, pending, shell.ring.begin)  # what happened in the gap: told after it, a shell would seem another one
                 worker.unsent += message("shell.gap", shell=shell.name, **{"from": sent.offset, "to": shell.ring.begin})
                 sent.offset = shell.ring.begin
             due = pending or now - sent.at >= FLUSH
             while due and len(worker.unsent) < MAX_UNSENT:
-                while pending and pending[0][1] <= sent.offset:
-                    sent.seq, _, event = pending.pop(0)
-                    worker.unsent += message(**event, seq=sent.seq)
+                _tell(worker, sent, pending, sent.offset)
                 until = pending[0][1] if pending else shell.ring.end
                 if sent.offset >= until:
                     break
@@ -354,6 +350,13 @@ class Server:
         answer = execution.finish()
         if self.connections.get(connection.fd) is connection:
             connection.unsent += message("execute.done", **answer)
+
+
+def _tell(worker: Connection, sent: Sent, pending: list, offset: int) -> None:
+    """The events that happened up to this place of the output; they are taken from `pending`."""
+    while pending and pending[0][1] <= offset:
+        sent.seq, _, event = pending.pop(0)
+        worker.unsent += message(**event, seq=sent.seq)
 
 
 def _id(number: tuple[int, int]) -> str:

@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import select
+import signal
 import termios
 import time
 from collections import deque
@@ -20,7 +21,6 @@ from .marks import Marks, unescape
 from .ring import Ring
 
 TIOCSIG = 0x40045436  # of a pseudo-terminal's master: send a signal to the foreground
-SIGINT, SIGCONT = 2, 18
 PASTE, PASTED = b"\x1b[200~", b"\x1b[201~"
 INCOMPLETE = 3.0  # seconds after which a Run that bash neither executes nor refuses is taken for an unfinished line
 BROKEN_OFF = 1.0  # seconds that a Ctrl-C may take to bring the prompt
@@ -236,7 +236,7 @@ class Shell:
             self.broken_to = self.ring.end + WINDOW
         if b"\x03" in data and self.input and self._signals():
             self.input.clear()  # a program that does not read would never get to it
-            fcntl.ioctl(self.fd, TIOCSIG, SIGINT)
+            fcntl.ioctl(self.fd, TIOCSIG, signal.SIGINT)
             data = data[data.rindex(b"\x03") + 1 :]
         if len(self.input) + len(data) > MAX_INPUT:
             return "too_long"
@@ -273,7 +273,7 @@ class Shell:
         """
         now = time.monotonic()
         if self._stopped():
-            os.kill(self.pid, SIGCONT)
+            os.kill(self.pid, signal.SIGCONT)
         if self.run and not self.run.typed:
             if self.ended or self.state == "starting":  # without its mark a prompt may be there all the same: the student sent it elsewhere
                 self.idle_looks = self.idle_looks + 1 if self._waits(now, self._replaced()) and not self._unread() else 0
