@@ -23,9 +23,9 @@ from netcontrol.hostlink import HostLink
 from netcontrol.latency import prefer_latency
 from netcontrol.lease import LeaseLost
 from netcontrol.models import Sandbox
-from netcontrol.outbox import Outbox, Place
+from netcontrol.outbox import Outbox
 from netcontrol.record import CommandRecord, in_thread
-from netcontrol.stream import Entry, number
+from netcontrol.stream import Entry, Place, number
 from netcontrol.viewers import Viewers
 
 log = logging.getLogger(__name__)

@@ -15,9 +15,9 @@ from netcontrol.agent.protocol import BadFrame
 from netcontrol.capture import Printed
 from netcontrol.dial import Link, dial, dock_path
 from netcontrol.lease import LeaseLost
-from netcontrol.outbox import Outbox, Place
+from netcontrol.outbox import Outbox
 from netcontrol.record import CommandRecord
-from netcontrol.stream import Entry, number
+from netcontrol.stream import Entry, Place, number
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ the database.
 """
 import asyncio
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import redis.asyncio
@@ -14,27 +13,7 @@ import redis.asyncio
 from netcontrol import connection, stream
 from netcontrol.agent.limits import EVENT_COST, MAX_CHUNK, MAX_PENDING
 from netcontrol.capture import Capture, Printed
-from netcontrol.stream import Entry, Tail
-
-
-@dataclass
-class Place:
-    """How far the log of one shell goes; its fields are what stands in Redis."""
-
-    host: str
-    boot: str  # of the agent that counted `offset` and `seq`
-    offset: int = 0  # output
-    seq: int = 0  # events
-    recorded: int = 0  # events whose rows are in the database: those after it are asked for again, and recorded again
-    pid: int = 0
-    open: bool = False
-    command: str = ""  # the row of the one that runs
-    began: int = 0  # where its output begins
-    name: str = ""  # that the student gave it
-
-    def known(self) -> dict[str, Any]:
-        """What a page must know of it before its output."""
-        return {"host": self.host, "name": self.name, "end": self.offset}
+from netcontrol.stream import Entry, Place, Tail
 
 
 class Outbox:

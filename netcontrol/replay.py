@@ -15,7 +15,7 @@ from netcontrol import connection, messages, stream
 from netcontrol.agent.limits import MAX_CHUNK, MAX_HEARD, TOLD_COMMANDS
 from netcontrol.agent.protocol import output_body
 from netcontrol.models import Command
-from netcontrol.stream import Entry
+from netcontrol.stream import Entry, Place
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Replay:
                 if not replayed:
                     await self._tell_commands(owner)
                 for shell, place in shells.items():
-                    await self.tell({"type": "shell.known", "shell": shell, "host": place["host"], "name": place.get("name", ""), "end": place["offset"]})
+                    await self.tell({"type": "shell.known", "shell": shell, **Place(**place).known()})
                 while entries := await stream.read_log(line, self.sandbox, after, wait=False):
                     await self._relay(entries, after, replay=True)
                 replayed = True

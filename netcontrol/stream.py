@@ -92,6 +92,26 @@ class Entry:
 
 
 @dataclass
+class Place:
+    """How far the log of one shell goes; its fields are what stands in Redis."""
+
+    host: str
+    boot: str  # of the agent that counted `offset` and `seq`
+    offset: int = 0  # output
+    seq: int = 0  # events
+    recorded: int = 0  # events whose rows are in the database: those after it are asked for again, and recorded again
+    pid: int = 0
+    open: bool = False
+    command: str = ""  # the row of the one that runs
+    began: int = 0  # where its output begins
+    name: str = ""  # that the student gave it
+
+    def known(self) -> dict[str, Any]:
+        """What a page must know of it before its output."""
+        return {"host": self.host, "name": self.name, "end": self.offset}
+
+
+@dataclass
 class Tail:
     """How much of one shell's log there is, so that its old end can be cut off."""
 
@@ -169,7 +189,7 @@ async def append(line: Line, sandbox: str, token: str, entries: list[Entry], pos
 
 
 async def positions(line: Line, sandbox: str) -> tuple[str, dict[str, dict[str, Any]]]:
-    """The epoch, made if there is none, and each shell's position as it was appended."""
+    """The epoch, made if there is none, and each shell's position as it was appended: the fields of its `Place`."""
     where = key("pos", sandbox)
     await line("HSETNX", where, "epoch", secrets.token_hex(8))
     await line("EXPIRE", where, KEPT_SECONDS)
@@ -180,7 +200,7 @@ async def positions(line: Line, sandbox: str) -> tuple[str, dict[str, dict[str, 
 
 
 async def known_shells(r: redis.asyncio.Redis, sandbox: str) -> dict[str, dict[str, Any]]:
-    """Shell -> its position, of every shell that there is or was."""
+    """Shell -> its position, the fields of its `Place`, of every shell that there is or was."""
     found = await r.hgetall(key("pos", sandbox))  # type: ignore[misc]
     return {name.decode(): json.loads(place) for name, place in found.items() if name != b"epoch"}
 

@@ -6,7 +6,8 @@ import pytest
 from netcontrol.agent.limits import EVENT_COST, MAX_PLACES
 from netcontrol.agent.protocol import BadFrame
 from netcontrol.hostlink import HostLink
-from netcontrol.outbox import Outbox, Place
+from netcontrol.outbox import Outbox
+from netcontrol.stream import Place
 
 
 class Line:

@@ -26,8 +26,9 @@ from netcontrol.cancel import cancel
 from netcontrol.dial import Link
 from netcontrol.hostlink import HostLink
 from netcontrol.lease import LeaseLost
-from netcontrol.outbox import Outbox, Place
+from netcontrol.outbox import Outbox
 from netcontrol.replay import Replay
+from netcontrol.stream import Place
 from netcontrol.tests.agent_fixtures import Redis
 
 BOX = uuid.UUID("5d4f0c3e-0000-4000-8000-000000000002")
