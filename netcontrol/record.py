@@ -78,9 +78,9 @@ class CommandRecord:
             while len(batch) < BATCH and not self.changes.empty():
                 batch.append(self.changes.get_nowait())
             try:
-                await self._try([change for change, _, _ in batch])
-                for _, _, written in batch:
-                    written()
+                if await self._try([change for change, _, _ in batch]):
+                    for _, _, written in batch:
+                        written()
                 if not self.changes.empty():
                     await asyncio.sleep(PACE)
             finally:
@@ -109,7 +109,9 @@ class CommandRecord:
             printed = Printed(total=printed.total)
         self._queue(partial(change, printed), printed.kept, written)
 
-    async def _try(self, changes: list[Callable[[], Any]]) -> None:
+    async def _try(self, changes: list[Callable[[], Any]]) -> bool:
+        """All of these changes or none. False when the database did not take them."""
+
         def work() -> list[dict[str, Any]]:
             with transaction.atomic():
                 return [m for change in changes for m in change() or ()]
@@ -118,10 +120,12 @@ class CommandRecord:
             try:
                 for m in await in_thread(work):
                     self.ended(m)
-                return
+                return True
             except Exception as trouble:  # locked, full or away: the shells go on
                 log.warning("%s: %d changes to commands are not recorded: %s", self.sandbox, len(changes), trouble)
+                self.output_room = None  # what was taken of it was not used
                 await asyncio.sleep(0.2 * (attempt + 1))
+        return False
 
     # In the thread
 

@@ -4,13 +4,14 @@ import uuid
 from datetime import UTC, datetime
 
 import pytest
+from django.db import OperationalError
 
 from lessons.models import Student
 from netcontrol import record as record_module
 from netcontrol.agent.limits import HEAD, MAX_OUTPUT, TAIL
 from netcontrol.capture import Printed
 from netcontrol.hostlink import HostLink
-from netcontrol.models import Command
+from netcontrol.models import Command, Sandbox
 from netcontrol.record import CommandRecord
 from netcontrol.tests.agent_fixtures import Page, db, docks, make_sandbox, private_redis, until  # noqa: F401
 from netcontrol.tests.test_consumers import asked, lab, until_row  # noqa: F401
@@ -291,3 +292,25 @@ async def test_hostile_text_is_a_row_all_the_same(written):
     await record.changes.join()
     row = await db(Command.objects.get)(pk=id)
     assert (row.text, row.output_head) == ("nul ? <b>", "\ufffd")
+
+
+async def test_what_the_database_did_not_take_is_not_called_written(written, monkeypatch):
+    """So the next carrier asks the agent for it again; and it has used up no room."""
+    record, _ = written
+    called = []
+
+    def refuse(**_):
+        raise OperationalError("database is locked")
+
+    whole, id = Printed(b"h" * HEAD, b"t" * TAIL, HEAD + TAIL), started(record)
+    await record.changes.join()
+    with monkeypatch.context() as full:
+        full.setattr(Sandbox.objects, "filter", refuse)  # the last thing that a finished command changes
+        record.finished({"id": id, "exit_code": 0, "duration_ms": 1.0}, whole, lambda: called.append(1))
+        await record.changes.join()
+    assert called == [] and (await db(Command.objects.get)(pk=id)).exit_code is None
+    record.finished({"id": id, "exit_code": 0, "duration_ms": 1.0}, whole, lambda: called.append(2))
+    await record.changes.join()
+    row = await db(Command.objects.get)(pk=id)
+    assert called == [2] and (row.exit_code, row.output_bytes) == (0, HEAD + TAIL)
+    assert record.output_room == MAX_OUTPUT - HEAD - TAIL
