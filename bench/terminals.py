@@ -16,15 +16,14 @@ from typing import Any, TypeVar
 import uvloop
 import websockets
 from django.conf import settings
-from websockets.typing import Origin
 
-from bench.lab import BASE, URL
+from bench.lab import BASE
 from labsite import processes
 from labsite.client import Guest
+from netcontrol.agent.limits import ACK_EVERY
 from netcontrol.errors import LabError
 
 KEPT = 8192  # of what came, to look for a word in
-ACK_EVERY = 64 * 1024  # as the page does
 MAX_FRAME = 16 * 2**20
 T = TypeVar("T")
 
@@ -110,9 +109,7 @@ class Peer(Terminal):
 @contextlib.asynccontextmanager
 async def ours(guest: Guest) -> AsyncIterator[Ours]:
     """The first shell of this guest's lab, which is claimed already, at its prompt."""
-    headers = {"Cookie": "; ".join(f"{c.name}={c.value}" for c in guest.http.cookies)}
-    address = URL.replace("http", "ws", 1) + "/ws/lab/"
-    async with websockets.connect(address, origin=Origin(URL), additional_headers=headers, compression=None, max_size=MAX_FRAME) as socket:
+    async with websockets.connect(**guest.handshake(), max_size=MAX_FRAME) as socket:
         terminal = Ours(socket)
         await terminal.say(type="hello", since={})
         await terminal.say(type="shell.open", host="lab", shell="lab", cols=80, rows=24)

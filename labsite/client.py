@@ -2,7 +2,6 @@
 and the tests. Must not know the database, Redis or the engine: it sees what a browser sees.
 """
 import json
-import struct
 import time
 import uuid
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
+from netcontrol.agent.protocol import parse_output
 from netcontrol.errors import LabError
 
 Event = dict[str, Any]
@@ -79,11 +79,13 @@ class Guest:
 
     # The WebSocket
 
-    def dial(self) -> None:
+    def handshake(self) -> dict[str, Any]:
+        """What any client of `websockets` must say to be this guest."""
         cookies = "; ".join(f"{c.name}={c.value}" for c in self.http.cookies)
-        self.socket = self.line.enter_context(connect(
-            self.base.replace("http", "ws", 1) + "/ws/lab/", origin=Origin(self.base), additional_headers={"Cookie": cookies}, compression=None, max_size=2**21, open_timeout=10, close_timeout=2
-        ))
+        return {"uri": self.base.replace("http", "ws", 1) + "/ws/lab/", "origin": Origin(self.base), "additional_headers": {"Cookie": cookies}, "compression": None}
+
+    def dial(self) -> None:
+        self.socket = self.line.enter_context(connect(**self.handshake(), max_size=2**21, open_timeout=10, close_timeout=2))
         self.send(type="hello", since=self.drawn)
 
     def hang_up(self) -> None:
@@ -101,8 +103,7 @@ class Guest:
             if isinstance(frame, str):
                 yield json.loads(frame)
                 continue
-            n = frame[1]
-            shell, (offset,), data = frame[2 : 2 + n].decode(), struct.unpack(">Q", frame[2 + n : 10 + n]), frame[10 + n :]
+            shell, offset, data = parse_output(frame[1:])
             seen = self.drawn.get(shell, 0)
             if offset + len(data) > seen:
                 self.drawn[shell] = offset + len(data)

@@ -6,7 +6,6 @@ Must not know more than a browser would.
 import contextlib
 import json
 import socket
-import struct
 import threading
 import time
 from collections.abc import Callable
@@ -14,12 +13,12 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
-from websockets.typing import Origin
 
 from labsite.client import Guest
+from netcontrol.agent.limits import ACK_EVERY
+from netcontrol.agent.protocol import parse_output
 
 Event = dict[str, Any]
-ACK_EVERY = 64 * 1024  # as the browser's page does, and no more often
 RECONNECT = 0.1  # seconds between two attempts
 
 
@@ -32,8 +31,7 @@ class Page:
 
     def __init__(self, guest: Guest, *shells: str, host: str = "lab", forgets: bool = False, since: dict[str, int] | None = None):
         self.forgets = forgets  # its host is hostile: it may be told that a shell is another one, and more than once how it ended
-        self.base, self.host, self.shells = guest.base, host, shells
-        self.cookies = "; ".join(f"{c.name}={c.value}" for c in guest.http.cookies)
+        self.handshake, self.host, self.shells = guest.handshake(), host, shells
         self.begin: dict[str, int] = dict(since or {})
         self.kept: dict[str, bytearray] = {shell: bytearray() for shell in self.begin}
         self.acked: dict[str, int] = {}
@@ -119,10 +117,7 @@ class Page:
         while not self.over.is_set():
             self.may_connect.wait()
             try:
-                line = connect(
-                    self.base.replace("http", "ws", 1) + "/ws/lab/", origin=Origin(self.base), additional_headers={"Cookie": self.cookies},
-                    compression=None, max_size=2**21, open_timeout=5, close_timeout=0.5, max_queue=2, proxy=None, legacy=True,
-                )  # fmt: skip
+                line = connect(**self.handshake, max_size=2**21, open_timeout=5, close_timeout=0.5, max_queue=2, proxy=None, legacy=True)
             except Exception:  # whatever a dying or starting web answers
                 self.over.wait(RECONNECT)
                 continue
@@ -158,8 +153,7 @@ class Page:
             self.news.notify_all()
 
     def _output(self, frame: bytes) -> None:
-        n = frame[1]
-        shell, (offset,), data = frame[2 : 2 + n].decode(), struct.unpack(">Q", frame[2 + n : 10 + n]), frame[10 + n :]
+        shell, offset, data = parse_output(frame[1:])
         if shell not in self.kept:
             self.begin[shell], self.kept[shell] = offset, bytearray()
         if offset != self.end(shell) or not data:
