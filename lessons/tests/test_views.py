@@ -12,7 +12,7 @@ from netcontrol import pool
 from netcontrol.errors import LabError
 from netcontrol.models import Machine, Sandbox, Waiting
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("plain_static")]
 
 
 @pytest.fixture(autouse=True)
@@ -26,18 +26,6 @@ def started(monkeypatch, content):
 
     monkeypatch.setattr(views.tasks, "start", start)
     return asked
-
-
-@pytest.fixture(autouse=True)
-def plain_static(settings):
-    settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
-
-
-@pytest.fixture
-def alice(client) -> Student:
-    guest = Student.new_guest()
-    client.force_login(guest)
-    return guest
 
 
 def test_home_lists_modules_and_lessons(client):

@@ -12,17 +12,17 @@ import pytest
 
 from netcontrol.agent.limits import RING, WINDOW
 from netcontrol.dial import dial, execute, open_socket
-from netcontrol.tests.agent_fixtures import Talk, agent  # noqa: F401
+from netcontrol.tests.agent_fixtures import Talk
 
 
 @pytest.fixture
-async def talk(agent):  # noqa: F811
+async def talk(agent):
     talk = await Talk.to(agent.dock)
     yield talk
     talk.link.close()
 
 
-async def test_first_prompt(agent):  # noqa: F811
+async def test_first_prompt(agent):
     talk = await Talk.to(agent.dock)
     began = time.perf_counter()
     opened = await talk.open()
@@ -290,7 +290,7 @@ async def test_ctrl_c_does_not_take_from_a_viewer_that_is_behind(talk):
     assert WINDOW < len(talk.printed()) < RING and talk.text["main"][0] == 0
 
 
-async def test_the_newest_worker_wins(agent):  # noqa: F811
+async def test_the_newest_worker_wins(agent):
     first = await Talk.to(agent.dock)
     await first.open()
     second = await Talk.to(agent.dock, boot=first.welcome["boot"])
@@ -300,7 +300,7 @@ async def test_the_newest_worker_wins(agent):  # noqa: F811
     assert (await second.run("true"))["exit_code"] == 0
 
 
-async def test_taken_up_where_it_was_left(agent):  # noqa: F811
+async def test_taken_up_where_it_was_left(agent):
     """A worker that comes back gets just what it lacks, and its input is not taken twice."""
     first = await Talk.to(agent.dock)
     await first.open()
@@ -320,7 +320,7 @@ async def test_taken_up_where_it_was_left(agent):  # noqa: F811
     assert second.printed().count(b"two-2\r\n") == 1
 
 
-async def test_another_redis_numbers_from_the_start(agent):  # noqa: F811
+async def test_another_redis_numbers_from_the_start(agent):
     first = await Talk.to(agent.dock)
     first.link.send("shell.open", shell="main", cols=80, rows=24, id=f"{10**20}-0")
     await first.see(b"# ")
@@ -332,7 +332,7 @@ async def test_another_redis_numbers_from_the_start(agent):  # noqa: F811
 @pytest.mark.parametrize(
     "rubbish", [b"GET / HTTP/1.1\r\n\r\n", b"\xff\xff\xff\xffJ", b"\0\0\0\x02J{}", b"\0\0\0\x0fJ" + b'{"type":"view"}', b"\0\0\0\x11J" + b'{"type":"attach"}', b"\0\0\0\x02O{}"]
 )
-async def test_rubbish_ends_the_connection_and_nothing_else(agent, talk, rubbish):  # noqa: F811
+async def test_rubbish_ends_the_connection_and_nothing_else(agent, talk, rubbish):
     await talk.open()
     bad = await dial(agent.dock)
     bad.writer.write(rubbish)
@@ -340,7 +340,7 @@ async def test_rubbish_ends_the_connection_and_nothing_else(agent, talk, rubbish
     assert (await talk.run("true"))["exit_code"] == 0
 
 
-async def test_execute(agent):  # noqa: F811
+async def test_execute(agent):
     done = await execute(agent.dock, 5, script="echo out; echo err >&2; exit 3")
     assert (done["exit_code"], done["out"], done["err"], done["timed_out"]) == (3, b"out\n", b"err\n", False)
     done = await execute(agent.dock, 0.2, script="sleep 100 & sleep 100")
@@ -354,14 +354,14 @@ async def test_execute(agent):  # noqa: F811
     assert b64decode("") == b""
 
 
-async def test_execute_does_not_disturb_the_worker(agent, talk):  # noqa: F811
+async def test_execute_does_not_disturb_the_worker(agent, talk):
     await talk.open()
     talk.send("run", shell="main", block="b", text="sleep 0.3")
     assert (await execute(agent.dock, 5, script="true"))["exit_code"] == 0
     assert (await talk.get("command.finished"))["exit_code"] == 0
 
 
-async def test_no_process_is_left(agent, talk):  # noqa: F811
+async def test_no_process_is_left(agent, talk):
     opened = await talk.open()
     talk.send("shell.input", shell="main", data="exit\r")
     await talk.get("shell.closed")
@@ -375,7 +375,7 @@ async def test_no_process_is_left(agent, talk):  # noqa: F811
 
 # The socket lies in a folder that a hostile student writes
 
-def test_only_a_socket_is_opened(agent, tmp_path):  # noqa: F811
+def test_only_a_socket_is_opened(agent, tmp_path):
     open_socket(agent.dock).close()
     bad = tmp_path / "bad"
     bad.mkdir()
@@ -476,7 +476,7 @@ async def test_close_what_is_not_open(talk):
     assert (await talk.get("shell.closed"))["asked"] is True
 
 
-async def test_a_name_is_kept_as_long_as_its_bash(agent):  # noqa: F811
+async def test_a_name_is_kept_as_long_as_its_bash(agent):
     first = await Talk.to(agent.dock)
     await first.open()
     first.send("shell.name", shell="main", name="the web server’s log")

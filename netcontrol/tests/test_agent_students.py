@@ -11,13 +11,13 @@ import time
 
 import pytest
 
-from netcontrol.tests.agent_fixtures import Talk, agent  # noqa: F401
+from netcontrol.tests.agent_fixtures import Talk
 
 AT_ONCE = 2.0  # seconds; a shell without marks takes about one
 
 
 @pytest.fixture
-async def talk(agent):  # noqa: F811
+async def talk(agent):
     talk = await Talk.to(agent.dock)
     yield talk
     talk.link.close()
@@ -87,7 +87,7 @@ async def test_a_shell_without_marks_takes_runs(talk, line):
     await talk.see(b"42x\r\n")
 
 
-async def test_a_bashrc_that_starts_another_shell(agent):  # noqa: F811
+async def test_a_bashrc_that_starts_another_shell(agent):
     """No prompt of ours ever comes."""
     (agent.home / ".bashrc").write_text("exec sh\n")
     talk = await Talk.to(agent.dock)

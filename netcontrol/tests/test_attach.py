@@ -9,8 +9,8 @@ import redis
 from netcontrol import attach, connection, lease, notices, record, stream
 from netcontrol.agent.limits import MAX_HELD, WINDOW
 from netcontrol.models import Command, Sandbox
-from netcontrol.tests.agent_fixtures import Carrying, Page, db, docks, private_redis, until  # noqa: F401
-from netcontrol.tests.test_consumers import asked, lab, until_row  # noqa: F401
+from netcontrol.tests.agent_fixtures import Carrying, Page, db, until
+from netcontrol.tests.test_consumers import until_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,24 +30,18 @@ async def flooded(page: Page) -> None:
     assert not [event for event in page.events if event["type"] == "shell.gap"]
 
 
-async def test_attach_killed_in_a_flood(lab, asked):  # noqa: F811
-    alice, _sandbox, _ = lab
-    page = await Page.open(alice)
-    await page.shell()
+async def test_attach_killed_in_a_flood(page, asked):
     await page.send("run", shell="main", block="f", text=FLOOD)
     for mark in (b"\n5000\r", b"\n20000\r", b"\n40000\r"):
         await page.see(mark, seconds=30)
         await asked.carriers[-1].kill()
     await flooded(page)
     assert len(asked.carriers) > 1
-    await page.close()
 
 
-async def test_a_killed_worker_leaves_its_lease(lab, asked):  # noqa: F811
+async def test_a_killed_worker_leaves_its_lease(lab, page, asked):
     """kill -9: the lease runs out by itself; the page hears `down`, then `up`, and what was typed meanwhile arrives."""
-    alice, sandbox, _ = lab
-    page = await Page.open(alice)
-    await page.shell()
+    _, sandbox, _ = lab
     await page.get("sandbox.state", worker="up")
     token = await connection.client().get(connection.key("lease", str(sandbox.pk)))
     await asked.carriers[-1].kill()
@@ -57,15 +51,12 @@ async def test_a_killed_worker_leaves_its_lease(lab, asked):  # noqa: F811
     await page.get("sandbox.state", worker="up", seconds=5)
     await page.see(b"typed-5\r\n")
     assert page.drawn["main"].count(b"typed-5\r\n") == 1
-    await page.close()
 
 
-async def test_agent_connection_lost_in_a_flood(lab):  # noqa: F811
+async def test_agent_connection_lost_in_a_flood(lab, page):
     from netcontrol.dial import dial, dock_path
 
-    alice, sandbox, _ = lab
-    page = await Page.open(alice)
-    await page.shell()
+    _, sandbox, _ = lab
     await page.send("run", shell="main", block="f", text=FLOOD)
     for mark in (b"\n5000\r", b"\n30000\r"):
         await page.see(mark, seconds=30)
@@ -74,13 +65,9 @@ async def test_agent_connection_lost_in_a_flood(lab):  # noqa: F811
         await thief.read()
         thief.close()
     await flooded(page)
-    await page.close()
 
 
-async def test_redis_restarts_empty_in_a_flood(lab, private_redis):  # noqa: F811
-    alice, _sandbox, _ = lab
-    page = await Page.open(alice)
-    await page.shell()
+async def test_redis_restarts_empty_in_a_flood(page, private_redis):
     await page.send("run", shell="main", block="f", text=FLOOD)
     await page.see(b"\n20000\r", seconds=30)
     private_redis.kill()
@@ -89,14 +76,11 @@ async def test_redis_restarts_empty_in_a_flood(lab, private_redis):  # noqa: F81
     await flooded(page)
     await page.run("echo $((40+2))x")
     assert page.drawn["main"].count(b"42x\r\n") == 1
-    await page.close()
 
 
-async def test_redis_restarts_between_two_reads_of_the_input(lab, private_redis, monkeypatch):  # noqa: F811
+async def test_redis_restarts_between_two_reads_of_the_input(lab, page, private_redis, monkeypatch):
     """What stands in the new Redis is of a new epoch. Read by a carrier that has not noticed, it would be given twice."""
-    alice, sandbox, _ = lab
-    page = await Page.open(alice)
-    await page.shell()
+    _, sandbox, _ = lab
     readers = []  # (connection, what it read)
 
     async def read(own, *arguments, original=stream.read_input):
@@ -118,14 +102,11 @@ async def test_redis_restarts_between_two_reads_of_the_input(lab, private_redis,
     assert page.drawn["main"].count(b"42x\r\n") == 1
     first, *_ = (own for own, data in readers if data == "x")
     assert [own for own, data in readers if "once" in data] != [] and first not in [own for own, data in readers if "once" in data]
-    await page.close()
 
 
-async def test_the_agent_is_killed(lab):  # noqa: F811
+async def test_the_agent_is_killed(lab, page):
     """The student ends the agent: its shells are gone, the page is told, and opens another in the same place."""
-    alice, _sandbox, agent = lab
-    page = await Page.open(alice)
-    await page.shell()
+    _, _, agent = lab
     await page.send("run", shell="main", block="s", text="echo $((1+1)) sleeps; sleep 100")
     started = await page.get("command.started")
     await page.see(b"2 sleeps\r\n")
@@ -141,14 +122,11 @@ async def test_the_agent_is_killed(lab):  # noqa: F811
     await page.get("shell.opened", shell="main")
     assert (await page.run("echo again"))["exit_code"] == 0
     assert b"again\r\n" in page.drawn["main"][before:]
-    await page.close()
 
 
-async def test_a_row_that_a_killed_worker_did_not_write(lab, asked, monkeypatch):  # noqa: F811
+async def test_a_row_that_a_killed_worker_did_not_write(lab, page, asked, monkeypatch):
     """The page was told of the command, and the log has it; the next worker hears of it again, and writes the row, once."""
-    alice, sandbox, _ = lab
-    page = await Page.open(alice)
-    await page.shell()
+    _, sandbox, _ = lab
     await page.run("true", block="1")
     in_thread = record.in_thread
     stuck = asyncio.Event()
@@ -162,32 +140,25 @@ async def test_a_row_that_a_killed_worker_did_not_write(lab, asked, monkeypatch)
     await until_row((await page.get("command.started", block="3"))["id"])
     rows = Command.objects.filter(sandbox=sandbox).order_by("started_at").values_list("block", "exit_code")
     assert await db(lambda: list(rows))() == [("1", 0), ("2", 3), ("3", 4)]
-    await page.close()
 
 
-async def test_a_second_attach_returns_at_once(lab):  # noqa: F811
-    alice, sandbox, _ = lab
-    page = await Page.open(alice)
-    await page.shell()
+async def test_a_second_attach_returns_at_once(lab, page):
+    _, sandbox, _ = lab
     await asyncio.wait_for(Carrying(sandbox).start().task, 2)
     assert (await page.run("true"))["exit_code"] == 0
-    await page.close()
 
 
-async def test_it_ends_with_the_sandbox(lab, asked):  # noqa: F811
+async def test_it_ends_with_the_sandbox(lab, page, asked):
     alice, sandbox, _ = lab
-    page = await Page.open(alice)
-    await page.shell()
     await db(sandbox.end)("Its time was up.")
     await notices.anotify(alice.pk)
     await until(lambda: asked.carriers[0].task.done(), 8)
     assert not await lease.alive(connection.client(), str(sandbox.pk))
     state = await page.get("sandbox.state", state="ended")
     assert state["why"] == "Its time was up."
-    await page.close()
 
 
-async def test_it_ends_when_nobody_looks(lab, asked, monkeypatch):  # noqa: F811
+async def test_it_ends_when_nobody_looks(lab, asked, monkeypatch):
     monkeypatch.setattr(attach, "NOBODY_SECONDS", 0.5)
     alice, _sandbox, _ = lab
     page = await Page.open(alice)
@@ -200,7 +171,7 @@ async def test_it_ends_when_nobody_looks(lab, asked, monkeypatch):  # noqa: F811
     await again.close()
 
 
-async def test_the_slowest_page_holds_the_program_back_until_it_goes(lab):  # noqa: F811
+async def test_the_slowest_page_holds_the_program_back_until_it_goes(lab):
     alice, _sandbox, _ = lab
     quick, slow = await Page.open(alice), await Page.open(alice)
     slow.acknowledges = False
@@ -216,7 +187,7 @@ async def test_the_slowest_page_holds_the_program_back_until_it_goes(lab):  # no
     await quick.close()
 
 
-async def test_nobody_looks_and_the_program_goes_on(lab):  # noqa: F811
+async def test_nobody_looks_and_the_program_goes_on(lab):
     alice, sandbox, _ = lab
     page = await Page.open(alice)
     await page.shell()
@@ -236,7 +207,7 @@ async def test_nobody_looks_and_the_program_goes_on(lab):  # noqa: F811
     await again.close()
 
 
-async def test_many_pages_of_one_student(lab):  # noqa: F811
+async def test_many_pages_of_one_student(lab):
     alice, _sandbox, _ = lab
     pages = [await Page.open(alice) for _ in range(3)]
     await pages[0].shell()
@@ -248,11 +219,8 @@ async def test_many_pages_of_one_student(lab):  # noqa: F811
         await page.close()
 
 
-async def test_a_flood_that_is_broken_off(lab):  # noqa: F811
+async def test_a_flood_that_is_broken_off(page):
     """`yes` and Ctrl-C: the prompt is there at once, and no more than the window came after."""
-    alice, _sandbox, _ = lab
-    page = await Page.open(alice)
-    await page.shell()
     await page.send("run", shell="main", block="y", text="yes")
     async with asyncio.timeout(10):
         while len(page.drawn["main"]) < 2_000_000:
@@ -263,16 +231,15 @@ async def test_a_flood_that_is_broken_off(lab):  # noqa: F811
     took = asyncio.get_running_loop().time() - began
     assert finished["exit_code"] == 130 and took < 1
     print(f"Ctrl-C in a flood: {took * 1000:.1f} ms")
-    await page.close()
 
 
-async def test_a_sandbox_that_is_not_claimed_is_not_carried(lab):  # noqa: F811
+async def test_a_sandbox_that_is_not_claimed_is_not_carried(lab):
     _alice, sandbox, _ = lab
     await db(Sandbox.objects.filter(pk=sandbox.pk).update)(state=Sandbox.State.ENDED)
     await asyncio.wait_for(Carrying(sandbox).start().task, 2)
 
 
-async def test_a_page_that_comes_back_does_not_hold_the_program(lab):  # noqa: F811
+async def test_a_page_that_comes_back_does_not_hold_the_program(lab):
     """What it had drawn before counts as drawn. It acknowledges every 64 KiB, so it would say nothing until more was printed."""
     alice, _sandbox, _ = lab
     page = await Page.open(alice)
@@ -290,7 +257,7 @@ async def test_a_page_that_comes_back_does_not_hold_the_program(lab):  # noqa: F
     await again.close()
 
 
-async def test_a_page_that_comes_back_is_not_told_to_forget(lab, private_redis):  # noqa: F811
+async def test_a_page_that_comes_back_is_not_told_to_forget(lab, private_redis):
     """Of a shell that ended and was opened again: both openings and the end between them are past, also when Redis comes back empty."""
     alice, _sandbox, _ = lab
     page = await Page.open(alice)
@@ -315,11 +282,9 @@ async def test_a_page_that_comes_back_is_not_told_to_forget(lab, private_redis):
     await page.close()
 
 
-async def test_keys_that_come_faster_than_they_are_taken(lab):  # noqa: F811
+async def test_keys_that_come_faster_than_they_are_taken(lab, page):
     """More than may wait, each key a message of its own: the page is held back, none is refused, and all arrive in order."""
-    alice, sandbox, agent = lab
-    page = await Page.open(alice)
-    await page.shell()
+    _, sandbox, agent = lab
     agent.process.send_signal(signal.SIGSTOP)
     text = "echo " + "".join(chr(97 + n % 26) for n in range(stream.MAX_INPUTS + MAX_HELD + 100))
     for key in text:
@@ -331,4 +296,3 @@ async def test_keys_that_come_faster_than_they_are_taken(lab):  # noqa: F811
     await page.send("shell.input", shell="main", data="\r")
     started = await page.get("command.started")
     assert started["text"] == text and not [event for event in page.events if event["type"] == "error"]
-    await page.close()

@@ -10,45 +10,9 @@ from django.db import OperationalError
 from lessons.models import Student
 from netcontrol import consumers, notices
 from netcontrol.models import Command, Sandbox, Waiting
-from netcontrol.tests.agent_fixtures import Carrying, Page, db, docks, make_sandbox, private_redis, until  # noqa: F401
+from netcontrol.tests.agent_fixtures import Page, db, make_sandbox
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def asked(monkeypatch):
-    """Celery's place: attaches that were asked for run on this loop."""
-    running: list[Carrying] = []
-
-    def start(sandbox: str, machine: str) -> None:
-        loop.call_soon_threadsafe(lambda: running.append(Carrying(Sandbox(pk=sandbox)).start()))
-
-    loop = None
-
-    class Asked:
-        carriers = running
-
-        def begin(self):
-            nonlocal loop
-            loop = asyncio.get_running_loop()
-            monkeypatch.setattr(consumers, "start_attach", start)
-
-        async def end(self):
-            for carrier in running:
-                await carrier.kill()
-
-    return Asked()
-
-
-@pytest.fixture
-async def lab(private_redis, docks, asked):  # noqa: F811
-    """Alice, her sandbox, its agent, and attaches that start when they are asked for."""
-    alice = await db(Student.objects.create)(username="alice")
-    sandbox = await db(make_sandbox)(alice)
-    agent = docks(sandbox)
-    asked.begin()
-    yield alice, sandbox, agent
-    await asked.end()
 
 
 async def test_from_hello_to_finished(lab):
@@ -95,7 +59,7 @@ async def test_latency(lab):
     await page.close()
 
 
-async def test_without_a_student_it_is_closed(private_redis):  # noqa: F811
+async def test_without_a_student_it_is_closed(private_redis):
     page = await Page.open(AnonymousUser(), hello=False)
     assert (await page.get("closed"))["code"] == 4401
     await page.close()
@@ -151,7 +115,7 @@ async def test_hello_comes_first(lab):
     await page.close()
 
 
-async def test_no_sandbox(private_redis):  # noqa: F811
+async def test_no_sandbox(private_redis):
     bob = await db(Student.objects.create)(username="bob")
     page = await Page.open(bob)
     assert (await page.get("sandbox.state"))["state"] == "none"
@@ -195,7 +159,7 @@ async def test_reconnect_gets_the_rest(lab):
     await again.close()
 
 
-async def test_a_place_in_line_then_a_lab(private_redis, docks, asked):  # noqa: F811
+async def test_a_place_in_line_then_a_lab(private_redis, docks, asked):
     bob = await db(Student.objects.create)(username="bob")
     await db(Waiting.objects.create)(owner=bob)
     page = await Page.open(bob)
@@ -211,7 +175,7 @@ async def test_a_place_in_line_then_a_lab(private_redis, docks, asked):  # noqa:
     await asked.end()
 
 
-async def test_a_fresh_sandbox_takes_over(lab, docks):  # noqa: F811
+async def test_a_fresh_sandbox_takes_over(lab, docks):
     alice, sandbox, _ = lab
     page = await Page.open(alice)
     await page.shell()
@@ -239,7 +203,7 @@ async def test_extend(lab):
     await page.close()
 
 
-async def test_redis_is_down_from_the_start(private_redis, docks, asked):  # noqa: F811
+async def test_redis_is_down_from_the_start(private_redis, docks, asked):
     alice = await db(Student.objects.create)(username="alice")
     docks(await db(make_sandbox)(alice))
     asked.begin()
@@ -255,7 +219,7 @@ async def test_redis_is_down_from_the_start(private_redis, docks, asked):  # noq
     await asked.end()
 
 
-async def test_two_hosts(private_redis, docks, asked):  # noqa: F811
+async def test_two_hosts(private_redis, docks, asked):
     alice = await db(Student.objects.create)(username="alice")
     sandbox = await db(make_sandbox)(alice, "lab,client")
     docks(sandbox, "lab"), docks(sandbox, "client")

@@ -14,20 +14,8 @@ from netcontrol.models import Command, Host, Sandbox
 from netcontrol.templatetags.said import count, duration, line, marked, span
 from netcontrol.tests.agent_fixtures import make_sandbox
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("plain_static")]
 BEGAN = datetime(2026, 11, 23, 14, 2, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def plain_static(settings):
-    settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
-
-
-@pytest.fixture
-def alice(client) -> Student:
-    guest = Student.new_guest()
-    client.force_login(guest)
-    return guest
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from netcontrol.capture import Printed
 from netcontrol.hostlink import HostLink
 from netcontrol.models import Command, Sandbox
 from netcontrol.record import CommandRecord
-from netcontrol.tests.agent_fixtures import Page, db, docks, make_sandbox, private_redis, until  # noqa: F401
-from netcontrol.tests.test_consumers import asked, lab, until_row  # noqa: F401
+from netcontrol.tests.agent_fixtures import Page, db, make_sandbox, until
+from netcontrol.tests.test_consumers import until_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -52,10 +52,7 @@ def assert_whole(row: Command, printed: bytes) -> None:
         assert row.output_head == text(printed) and row.output_tail == ""
 
 
-async def test_typed_and_clicked(lab):  # noqa: F811
-    alice, _sandbox, _ = lab
-    page = await Page.open(alice)
-    await page.shell()
+async def test_typed_and_clicked(page):
     await page.send("run", shell="main", block="1", text="printf 'a\\tb\\n\\033[1mbold\\033[0m\\n'; echo err >&2")
     assert (await row_of(page)).output_head == "a\tb\nbold\nerr\n"
     await page.send("shell.input", shell="main", data="echo ty''ped\r")
@@ -63,25 +60,17 @@ async def test_typed_and_clicked(lab):  # noqa: F811
     assert (row.text, row.output_head, row.output_bytes, row.output_left_out) == ("echo ty''ped", "typed\n", 7, 0)
     await page.send("shell.input", shell="main", data="true\r")
     assert (await row_of(page)).output_bytes == 0
-    await page.close()
 
 
-async def test_a_flood(lab):  # noqa: F811
-    alice, _sandbox, _ = lab
-    page = await Page.open(alice)
-    await page.shell()
+async def test_a_flood(page):
     await page.send("run", shell="main", block="f", text=FLOOD)
     assert_whole(await row_of(page), FLOODED)
-    await page.close()
 
 
 @pytest.mark.parametrize("lines", [10, 1000, 15_000], ids=["fits", "a gap", "much"])
-async def test_attach_killed_while_it_prints(lab, asked, monkeypatch, lines):  # noqa: F811
+async def test_attach_killed_while_it_prints(page, asked, monkeypatch, lines):
     """Killed four times, each time with output behind and output to come; and what it writes on its way out may not help."""
     monkeypatch.setattr(HostLink, "_record_so_far", lambda self: None)
-    alice, _sandbox, _ = lab
-    page = await Page.open(alice)
-    await page.shell()
     await page.send("run", shell="main", block="f", text=f"stty -echo; for n in 1 2 3 4; do seq $((n*{lines}-{lines}+1)) $((n*{lines})); read; done; stty echo")
     for n in range(1, 5):
         await page.see(b"\n%d\r\n" % (n * lines), seconds=30)
@@ -90,14 +79,11 @@ async def test_attach_killed_while_it_prints(lab, asked, monkeypatch, lines):  #
     row = await row_of(page)
     assert len(asked.carriers) == 5
     assert_whole(row, b"".join(b"%d\r\n" % n for n in range(1, 4 * lines + 1)))
-    await page.close()
 
 
-async def test_attach_killed_between_the_log_and_the_database(lab, asked, monkeypatch):  # noqa: F811
+async def test_attach_killed_between_the_log_and_the_database(lab, page, asked, monkeypatch):
     """The page has heard of it, so the agent will not say it again; the rows are written by the next carrier, from the log."""
-    alice, _sandbox, _ = lab
-    page = await Page.open(alice)
-    await page.shell()
+    _, _, _ = lab
     with monkeypatch.context() as away:
         away.setattr(CommandRecord, "_queue", lambda *_, **__: None)
         ended = []
@@ -115,39 +101,20 @@ async def test_attach_killed_between_the_log_and_the_database(lab, asked, monkey
     assert (short.output_head, short.exit_code, short.text) == ("short\n", 3, "echo short; (exit 3)")
     assert (true.output_bytes, true.exit_code) == (0, 0)
     assert runs["id"] not in {event["id"] for event in ended}
-    await page.close()
 
 
-async def test_more_than_the_log_keeps_and_a_redis_that_forgets(lab, private_redis):  # noqa: F811
-    """The beginning is only in the row by then: neither Redis nor the agent has it."""
-    alice, _sandbox, _ = lab
-    page = await Page.open(alice)
-    await page.shell()
+@pytest.mark.parametrize("fault", ["redis forgets", "attach is killed"])
+async def test_more_than_the_log_keeps(page, asked, private_redis, fault):
+    """The beginning is only in the row by then: the log does not have it, and neither have Redis and the agent once it forgot."""
     await page.send("run", shell="main", block="f", text="seq 1 400000; read; echo over")
     await page.see(b"\n400000\r\n", seconds=60)
-    await forget(private_redis, page)
-    await page.send("shell.input", shell="main", data="\r")
-    row = await row_of(page)
-    assert_whole(row, b"".join(b"%d\r\n" % n for n in range(1, 400_001)) + b"\r\nover\r\n")
-    await page.close()
-
-
-async def test_more_than_the_log_keeps_and_a_killed_attach(lab, asked):  # noqa: F811
-    alice, _sandbox, _ = lab
-    page = await Page.open(alice)
-    await page.shell()
-    await page.send("run", shell="main", block="f", text="seq 1 400000; read; echo over")
-    await page.see(b"\n400000\r\n", seconds=60)
-    await asked.carriers[-1].kill()
+    await (forget(private_redis, page) if fault == "redis forgets" else asked.carriers[-1].kill())
     await page.send("shell.input", shell="main", data="\r")
     assert_whole(await row_of(page), b"".join(b"%d\r\n" % n for n in range(1, 400_001)) + b"\r\nover\r\n")
-    await page.close()
 
 
-async def test_an_emptied_redis_changes_no_row_that_is_written(lab, private_redis):  # noqa: F811
-    alice, sandbox, _ = lab
-    page = await Page.open(alice)
-    await page.shell()
+async def test_an_emptied_redis_changes_no_row_that_is_written(lab, page, private_redis):
+    _, sandbox, _ = lab
     await page.send("run", shell="main", block="1", text="seq 1 10")
     first = await row_of(page)
     await page.send("run", shell="main", block="2", text="seq 1 400000")  # pushes the first out of the agent's memory
@@ -158,10 +125,9 @@ async def test_an_emptied_redis_changes_no_row_that_is_written(lab, private_redi
         now = await db(Command.objects.get)(pk=before.pk)
         assert [getattr(now, f.attname) for f in Command._meta.fields] == [getattr(before, f.attname) for f in Command._meta.fields]
     assert await db(sandbox.commands.count)() == 3
-    await page.close()
 
 
-async def test_output_that_nobody_saw(lab, asked):  # noqa: F811
+async def test_output_that_nobody_saw(lab, asked):
     """Printed while no worker was there, and more than the agent keeps: counted, and the end is the end."""
     alice, _sandbox, _ = lab
     page = await Page.open(alice)
@@ -183,10 +149,8 @@ async def test_output_that_nobody_saw(lab, asked):  # noqa: F811
     await again.close()
 
 
-async def test_a_lab_that_ends_while_a_command_runs(lab, asked):  # noqa: F811
-    alice, sandbox, _ = lab
-    page = await Page.open(alice)
-    await page.shell()
+async def test_a_lab_that_ends_while_a_command_runs(lab, page, asked):
+    _, sandbox, _ = lab
     await page.send("run", shell="main", block="p", text="echo so far; sleep 100")
     started = await page.get("command.started")
     await page.see(b"\rso far\r\n")
@@ -194,10 +158,9 @@ async def test_a_lab_that_ends_while_a_command_runs(lab, asked):  # noqa: F811
     await until(lambda: asked.carriers[0].task.done(), 8)
     row = await db(Command.objects.get)(pk=started["id"])
     assert (row.output_head, row.duration_ms) == ("so far\n", None)
-    await page.close()
 
 
-async def test_the_agent_is_killed_while_a_command_runs(lab):  # noqa: F811
+async def test_the_agent_is_killed_while_a_command_runs(lab):
     alice, _sandbox, agent = lab
     page = await Page.open(alice)
     await page.shell()

@@ -6,7 +6,6 @@ import pytest
 from netcontrol import connection, lease, notices, stream
 from netcontrol.lease import LeaseLost
 from netcontrol.stream import Entry, TooMuchInput
-from netcontrol.tests.agent_fixtures import private_redis  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("private_redis")
 BOX = "5d4f0c3e-0000-4000-8000-000000000001"
@@ -124,7 +123,7 @@ async def test_forget(line):
     assert await r.keys("*") == [connection.key("lease", BOX).encode()]
 
 
-def test_without_redis(private_redis):  # noqa: F811
+def test_without_redis(private_redis):
     private_redis.kill()
     assert lease.worker_now(BOX) == "down" and not connection.alive()
     notices.notify(1)
