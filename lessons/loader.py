@@ -6,6 +6,7 @@ Must not know: students, requests, HTML.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -62,7 +63,7 @@ class Catalogue:
     def lessons(self) -> tuple[Lesson, ...]:
         return tuple(lesson for module in self.modules for lesson in module.lessons)
 
-    @property
+    @cached_property
     def expected(self) -> dict[str, int]:
         """Block -> the exit code that is as it should be, where that is not 0: a page shows what ran at other steps, too."""
         steps = (step for lesson in self.lessons for step in lesson.steps)

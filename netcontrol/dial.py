@@ -15,7 +15,7 @@ from typing import Any
 
 from django.conf import settings
 
-from netcontrol.agent.limits import MAX_NAME, MAX_OFFSET, MAX_SHELLS, MAX_TEXT, READ_AGENT
+from netcontrol.agent.limits import MAX_BLOCK, MAX_NAME, MAX_OFFSET, MAX_SHELLS, MAX_TEXT, READ_AGENT
 from netcontrol.agent.protocol import BadFrame, Frames, message, parse_message, parse_output
 
 DIAL_SECONDS = 5.0
@@ -154,9 +154,9 @@ SCHEMA: dict[str, dict[str, Any]] = {
     "shell.closed": {"shell": _name, "exit_code": CODE, "asked": FLAG, "seq": SEQ},
     "shell.named": {"shell": _name, "name": TITLE, "seq": SEQ},
     "shell.gap": {"shell": _name, "from": OFFSET, "to": OFFSET},
-    "command.started": {"shell": _name, "id": SEQ, "block": _text(64), "text": _text(MAX_TEXT), "started_at": _number(2**33), "offset": OFFSET, "seq": SEQ},
-    "command.finished": {"shell": _name, "id": SEQ, "block": _text(64), "exit_code": CODE, "duration_ms": _number(2**40), "offset": OFFSET, "seq": SEQ},
-    "error": {"code": lambda v: v in ERRORS, "shell": _name, "block": _text(64)},
+    "command.started": {"shell": _name, "id": SEQ, "block": _text(MAX_BLOCK), "text": _text(MAX_TEXT), "started_at": _number(2**33), "offset": OFFSET, "seq": SEQ},
+    "command.finished": {"shell": _name, "id": SEQ, "block": _text(MAX_BLOCK), "exit_code": CODE, "duration_ms": _number(2**40), "offset": OFFSET, "seq": SEQ},
+    "error": {"code": lambda v: v in ERRORS, "shell": _name, "block": _text(MAX_BLOCK)},
     "execute.done": {
         "request": _text(64), "exit_code": CODE, "timed_out": FLAG, "truncated": FLAG, "duration_ms": _number(2**40), "out": _text(2**19), "err": _text(2**19)
     },

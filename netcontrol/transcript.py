@@ -34,7 +34,7 @@ async def transcript(rows: QuerySet[Command], search: Search) -> AsyncIterator[s
 def heading(search: Search) -> str:
     now = timezone.localtime()
     only = "".join((
-        f"Only those that contain “{shown(search.text)}”.\n".replace("\n”", "”") if search.text else "",
+        f"Only those that contain “{shown(search.text)}”.\n" if search.text else "",
         "Only those that failed.\n" if search.failed else "",
     ))
     return f"Patchbay: commands and what they printed\n{only}Written {now:%Y-%m-%d %H:%M %Z}; all times are {now:%Z}.\n"

@@ -77,12 +77,16 @@ def health(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"web": True, "database": database, "redis": redis, "lab": settings.LAB_ID}, status=200 if database and redis else 503)
 
 
+def _no_lab() -> LabError:
+    return LabError("no_lab", "You have had no such lab.", "Your labs are on the page of your history.", status=404)
+
+
 def _search(request: HttpRequest) -> Search:
     lab = request.GET.get("lab", "")
     try:
         wanted = uuid.UUID(lab) if lab else None
     except ValueError:
-        raise LabError("no_lab", "You have had no such lab.", "Your labs are on the page of your history.", status=404) from None
+        raise _no_lab() from None
     return Search(request.GET.get("q", "").replace("\0", "").strip()[:MAX_QUERY], bool(request.GET.get("failed")), wanted)
 
 
@@ -119,7 +123,7 @@ def transcript(request: HttpRequest) -> StreamingHttpResponse:
         raise LabError("no_history", "This browser has no history yet.", "Start a lesson: what you run in its lab is kept.", status=404)
     lab = Sandbox.objects.filter(pk=search.lab, owner=request.user).first() if search.lab else None
     if search.lab and lab is None:
-        raise LabError("no_lab", "You have had no such lab.", "Your labs are on the page of your history.", status=404)
+        raise _no_lab()
     of = f"lab-{timezone.localtime(Lab(lab).began):%Y-%m-%d-%H%M}" if lab else f"history-{timezone.localdate()}"
     answer = StreamingHttpResponse(transcripts.transcript(commands(request.user, search), search), content_type="text/plain; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="patchbay-{of}.txt"'

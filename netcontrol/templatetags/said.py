@@ -50,6 +50,6 @@ def marked(text: str, wanted: str) -> SafeString:
 @register.filter
 def line(text: str, wanted: str) -> SafeString:
     """As `marked`, for a command line: a word with a hyphen in it is one piece, not to be broken there."""
-    if re.search(re.escape(wanted), text, re.IGNORECASE) if wanted else False:
+    if wanted and re.search(re.escape(wanted), text, re.IGNORECASE):
         return marked(text, wanted)
     return mark_safe("".join(f"<span>{escape(word)}</span>" if "-" in word else escape(word) for word in re.split(r"(\s+)", text)))

@@ -15,7 +15,8 @@ export class Commands {
   /** The list after `hello`, oldest first. It replaces what was known. */
   load(list) {
     this.forget();
-    for (const command of [...list].sort((a, b) => a.started_at < b.started_at ? -1 : 1)) this.#take({ ...command, began: Date.parse(command.started_at) + this.skew });
+    const before = stoppedBefore();
+    for (const command of [...list].sort((a, b) => a.started_at < b.started_at ? -1 : 1)) this.#take({ ...command, began: Date.parse(command.started_at) + this.skew, stopped: before.includes(command.id) });
   }
 
   started(message) { return this.#take({ ...message, exit_code: null, duration_ms: null, began: Date.now() }); }
