@@ -6,6 +6,6 @@ class LessonsConfig(AppConfig):
     name = "lessons"
 
     def ready(self) -> None:
-        from lessons.checks import lessons_are_sound
+        from lessons.sound import lessons_are_sound
 
         checks.register(lessons_are_sound)

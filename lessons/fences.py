@@ -3,7 +3,7 @@
 Must not know: Markdown, HTML.
 """
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
@@ -31,6 +31,7 @@ class Block:
     command: str
     expect: int = 0  # the exit code that it is said to have
     background: bool = False  # runs beside the others, until it is stopped
+    line: int = field(default=0, compare=False)  # of the text, 0 for the first
 
     @property
     def shell(self) -> str:
@@ -96,7 +97,7 @@ def _run(language: str, words: list[str], text: str, hosts: list[str], wrong: li
         code = "0"
     if "background" in given and "exit" in given:
         wrong.append("a background block runs until it is stopped, so it cannot promise an exit code.")
-    if "background" not in given and (program := _endless(text.strip())):
+    if "background" not in given and (program := endless(text.strip())):
         wrong.append(f"“{program}” does not end by itself here: give it an end (`ping -c 3`), or make the block “bash {{run background}}”.")
     if language != "bash":
         wrong.append(f"a run block is “bash”, not “{language}”.")
@@ -108,7 +109,7 @@ def _run(language: str, words: list[str], text: str, hosts: list[str], wrong: li
     return Fence(language, "run", host, int(code), "background" in given), wrong
 
 
-def _endless(line: str) -> str:
+def endless(line: str) -> str:
     """The program that this line waits for without end, "" if there is none that we know of. What stands before a pipe is not looked at."""
     last = re.split(r"&&|\|\||;", line)[-1].strip()
     last = re.sub(r"^(sudo |(docker|podman) exec (-\S+ )*\S+ |ip netns exec \S+ )+", "", last)

@@ -114,10 +114,42 @@ def test_the_author_may_say_the_kind():
     assert html("| a |\n|---|\n| `x`{macvlan} |").count('class="n macvlan"') == 1
 
 
-def test_raw_html_is_shown_as_text():
-    assert html('<img src=x onerror=alert(1)> <script>x</script>').count("<img") == 0
-    assert "&lt;script&gt;" in html("a <script>x</script>")
+def test_raw_html_is_a_mistake_and_shown_as_text():
+    for source, shown in (
+        ("<img src=x onerror=alert(1)> <script>x</script>", "&lt;img src=x onerror=alert(1)&gt;"),
+        ("a <script>x</script>", "&lt;script&gt;x&lt;/script&gt;"),
+        ("<style>\n*{}\n</style>", "&lt;style&gt;"),
+        (":::note\nA <i>b</i>\n:::", "&lt;i&gt;b&lt;/i&gt;"),
+        (":::quiz\nUp <b>?\n\n- [ ] a\n- [x] b\n\nc\n:::", ""),
+    ):
+        text, mistakes = read(source)
+        assert shown in text.html() and not re.search(r"<(img|script|style|b|i)\b", text.html())
+        assert {mistake.key for mistake in mistakes} == {"HTML"}, source
     assert html("`<b>`") == "<p><code>&lt;b&gt;</code></p>\n"
+
+
+def test_quiz():
+    source = "A\n\n:::quiz\nUp `docker0`?\n\n- [ ] Yes, **up**\n- [x] No\n- [ ] Both\n\nBecause.\n\nOf that.\n:::\n\n:::quiz\nB?\n\n- [x] a\n- [ ] b\n\nc\n:::\n"
+    text, mistakes = read(source)
+    first, second = text.quizzes
+    assert not mistakes
+    assert (first.number, first.correct, second.number, second.correct) == (1, 2, 2, 1)
+    assert first.question == '<p>Up <code class="n bridge">docker0</code>?</p>\n'
+    assert first.options == ["Yes, <strong>up</strong>", "No", "Both"]
+    assert first.explanation == "<p>Because.</p>\n<p>Of that.</p>\n"
+    out = text.html()
+    assert "Up" in out and "Both" in out and "Because" not in out, "the page gets no explanation before an answer"
+
+
+def test_hint():
+    assert html(":::hint Where?\nThere.\n:::") == '<details class="callout callout-hint"><summary>Where?</summary>\n<p>There.</p>\n</details>\n'
+
+
+def test_a_line_of_prose():
+    line = markdown.inline("`web` is on *blue* <b>", ["lab"], {"web": "container"})
+    assert line == '<code class="n container">web</code> is on <em>blue</em> &lt;b&gt;'
+    assert markdown.inline("") == "" and markdown.inline("![a<b](https://a.example/a.png)") == "a&lt;b", "no picture is ever drawn"
+
 
 
 @pytest.mark.parametrize(
