@@ -1,15 +1,21 @@
-"""Programs run outside of any terminal, with a deadline and bounded output: for checks. Must not know why they run."""
+"""Programs and scripts run outside of any terminal, with a deadline and bounded output: for checks. Must not know why they run.
+
+A script may be what a student is to find out, so it is in no command line: bash reads it from memory.
+"""
 import os
 import time
 from binascii import b2a_base64
 
 from .limits import MAX_EXECUTED
 
+SCRIPT = "/proc/self/fd/3"
+BEGIN = b"exec 3<&-;"  # bash has opened it anew by then; on the first line, or errors would name wrong ones
+
 
 class Execution:
     """A process group of its own. Ends when its first process does; whatever is left of the group is killed."""
 
-    def __init__(self, request: str, argv: list[str], seconds: float):
+    def __init__(self, request: str, seconds: float, argv: list[str] | None = None, script: str = ""):
         self.request, self.began = request, time.monotonic()
         self.deadline = self.began + seconds
         self.timed_out = False
@@ -17,19 +23,20 @@ class Execution:
         environment = {**os.environ, "HOME": "/root", "LANG": "C.UTF-8", "PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")}
         for key in ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET"):
             environment.pop(key, None)
+        actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, outs[1], 1), (os.POSIX_SPAWN_DUP2, errs[1], 2)]
+        ours = [outs[1], errs[1]]
         try:
-            self.pid = os.posix_spawnp(
-                argv[0], argv, environment, setpgroup=0, setsigmask=[], setsigdef=range(1, 32),
-                file_actions=[
-                    (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, outs[1], 1), (os.POSIX_SPAWN_DUP2, errs[1], 2)
-                ],
-            )  # fmt: skip
+            if argv is None:
+                ours.append(_in_memory(BEGIN + script.encode("utf-8", "replace")))
+                actions.append((os.POSIX_SPAWN_DUP2, ours[-1], 3))
+                argv = ["/bin/bash", SCRIPT]
+            self.pid = os.posix_spawnp(argv[0], argv, environment, setpgroup=0, setsigmask=[], setsigdef=range(1, 32), file_actions=actions)
         except OSError:
             for fd in (outs[0], errs[0]):
                 os.close(fd)
             raise
         finally:
-            for fd in (outs[1], errs[1]):
+            for fd in ours:
                 os.close(fd)
         self.pidfd = os.pidfd_open(self.pid)
         self.kept = {outs[0]: bytearray(), errs[0]: bytearray()}
@@ -76,3 +83,14 @@ class Execution:
             "request": self.request, "exit_code": None if self.timed_out else code if code >= 0 else 128 - code, "timed_out": self.timed_out,
             "truncated": self.truncated, "duration_ms": round((time.monotonic() - self.began) * 1000, 3), "out": out, "err": err,
         }  # fmt: skip
+
+
+def _in_memory(text: bytes) -> int:
+    """A file that has no name, open at a number that is none of the standard streams'."""
+    fd = os.memfd_create("script")
+    while fd <= 3:  # dup2 of a number to itself would leave it closed on exec
+        fd, low = os.dup(fd), fd
+        os.close(low)
+    with open(fd, "wb", closefd=False) as file:
+        file.write(text)
+    return fd

@@ -3,8 +3,10 @@
 Must not know: sockets, Django. The worker imports this module too.
 """
 import json
+from collections.abc import Iterator
 
-from .limits import MAX_FRAME
+from .limits import MAX_FRAME, MAX_HEAD, MAX_SNAPSHOT
+from .untrusted import Unreadable, read_object
 
 
 class BadFrame(ValueError):
@@ -30,6 +32,20 @@ def output(shell: str, offset: int, data: bytes) -> bytes:
     return pack(b"O", output_body(shell, offset, data))
 
 
+def network(head: dict, body: bytes = b"") -> bytes:
+    """What the observer saw: `body` is JSON, and empty when it is the same as before. It is a frame of its own kind so that nobody parses it on the way."""
+    said = json.dumps({"type": "network.snapshot", **head}, separators=(",", ":")).encode()
+    return pack(b"N", len(said).to_bytes(4, "big") + said + body)
+
+
+def parse_network(frame: bytes) -> tuple[dict, bytes]:
+    """The head, as a message, and the body as it came."""
+    size = int.from_bytes(frame[:4], "big")
+    if not 0 < size <= min(len(frame) - 4, MAX_HEAD) or len(frame) - 4 - size > MAX_SNAPSHOT:
+        raise BadFrame("what the observer saw has no head, or too much of it")
+    return parse_message(frame[4 : 4 + size]), frame[4 + size :]
+
+
 def parse_output(body: bytes) -> tuple[str, int, bytes]:
     n = body[0] if body else 0
     if not 0 < n <= 32 or len(body) < 1 + n + 8:
@@ -43,10 +59,10 @@ def parse_output(body: bytes) -> tuple[str, int, bytes]:
 
 def parse_message(body: bytes) -> dict:
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        raise BadFrame("not JSON") from None
-    if not isinstance(value, dict) or not isinstance(value.get("type"), str):
+        value = read_object(body, MAX_FRAME)
+    except Unreadable as odd:
+        raise BadFrame(str(odd)) from None
+    if not isinstance(value.get("type"), str):
         raise BadFrame("not a message")
     return value
 
@@ -57,16 +73,18 @@ class Frames:
     def __init__(self, kinds: bytes = b"J"):
         self.buffer, self.kinds = bytearray(), kinds
 
-    def feed(self, data: bytes) -> list[tuple[str, bytes]]:
-        buffer, found, at = self.buffer, [], 0
+    def feed(self, data: bytes) -> Iterator[tuple[str, bytes]]:
+        """What is whole now, each cut when it is asked for: one read may hold tens of thousands. To be asked for all, before more is fed."""
+        buffer, at = self.buffer, 0
         buffer += data
-        while len(buffer) - at >= 5:
-            size = int.from_bytes(buffer[at : at + 4], "big")
-            if size > MAX_FRAME or buffer[at + 4] not in self.kinds:
-                raise BadFrame("too long, or of an unknown kind")
-            if len(buffer) - at < 5 + size:
-                break
-            found.append((chr(buffer[at + 4]), bytes(buffer[at + 5 : at + 5 + size])))
-            at += 5 + size
-        del buffer[:at]
-        return found
+        try:
+            while len(buffer) - at >= 5:
+                size = int.from_bytes(buffer[at : at + 4], "big")
+                if size > MAX_FRAME or buffer[at + 4] not in self.kinds:
+                    raise BadFrame("too long, or of an unknown kind")
+                if len(buffer) - at < 5 + size:
+                    break
+                at += 5 + size
+                yield chr(buffer[at - size - 1]), bytes(buffer[at - size : at])
+        finally:
+            del buffer[:at]

@@ -14,6 +14,7 @@ from . import shells
 from .execute import Execution
 from .hangup import kill_rest
 from .limits import MAX_CHUNK, MAX_CONNECTIONS, MAX_EXECUTIONS, MAX_NAME, MAX_SHELLS, MAX_TEXT, MAX_UNSENT, READ_SOCKET
+from .observer import Watch
 from .protocol import BadFrame, Frames, message, output, parse_message
 from .shells import Shell
 
@@ -55,6 +56,9 @@ class Server:
         self.sent: dict[str, Sent] = {}
         self.epoch, self.last_input, self.told_input = "", (0, 0), (0, 0)
         self._watch(listener.fileno(), select.EPOLLIN)
+        self.watch = Watch(self.shells, self._forget)
+        self.by_fd[self.watch.epoll.fileno()] = ("observer", self.watch)
+        self._watch(self.watch.epoll.fileno(), select.EPOLLIN)
 
     # The loop
 
@@ -94,6 +98,8 @@ class Server:
             self._unwatch(fd)
         elif what == "process":
             self._executed(owner)
+        elif what == "observer":
+            owner.ready()
 
     def _watch(self, fd: int, mask: int) -> None:
         known = self.masks.get(fd)
@@ -118,6 +124,7 @@ class Server:
         if self.worker and len(self.worker.unsent) < MAX_UNSENT:
             due += [self.sent[s.name].at + FLUSH for s in self.shells.values() if self.sent[s.name].offset < s.ring.end]
         due += [at for at, _, _ in self.hung_up[:1]]
+        due += self.watch.due()
         due += [execution.deadline for execution in self.executions if not execution.timed_out]
         if not self.worker and any(shell.acked is not None for shell in self.shells.values()):
             due.append(self.worker_left + LONELY)
@@ -132,6 +139,7 @@ class Server:
         while self.hung_up and now >= self.hung_up[0][0]:
             _, session, terminal = self.hung_up.pop(0)
             kill_rest(session, terminal)
+        self.watch.timers(now)
         for execution in self.executions:
             if now >= execution.deadline and not execution.timed_out:
                 execution.kill()
@@ -193,8 +201,12 @@ class Server:
             return
         self._unwatch(connection.fd)
         connection.sock.close()
+        for execution, asker in self.executions.items():
+            if asker is connection:
+                execution.kill()
         if connection is self.worker:
             self.worker, self.worker_left = None, time.monotonic()
+            self.watch.turn(False)
 
     # Messages
 
@@ -215,6 +227,8 @@ class Server:
             self.acks = m["acks"]
             for shell in self.shells.values():
                 shell.acked = self.acks.get(shell.name)
+        elif kind == "watch":
+            self.watch.turn(m["on"] is True)
         elif kind == "shell.open":
             self._open(m["shell"], int(m["cols"]), int(m["rows"]))
         elif kind == "shell.close":
@@ -256,6 +270,7 @@ class Server:
             self.worker.unsent += message("displaced")
             self.worker.closing = True
         self.worker = connection
+        self.watch.turn(False)
         if epoch != self.epoch:  # another Redis: it numbers from the start
             self.epoch, self.last_input = epoch, (0, 0)
         self.told_input = self.last_input
@@ -267,7 +282,7 @@ class Server:
             offset, *seqs = since.get(shell.name, (0, 0))
             self.sent[shell.name] = Sent(min(offset, shell.ring.end), min(seqs))
         connection.unsent += message(
-            "welcome", boot=self.boot, last_input=_id(self.last_input),
+            "welcome", boot=self.boot, last_input=_id(self.last_input), watches=True,
             shells=[
                 {"shell": s.name, "name": s.title, "pid": s.pid, "open": s.state != "closed", "begin": s.ring.begin, "end": s.ring.end, "running": s.running and s.running["id"]}
                 for s in self.shells.values()
@@ -322,15 +337,24 @@ class Server:
                 worker.unsent += output(shell.name, sent.offset, data)
                 sent.offset += len(data)
                 sent.at = now
+        self.watch.pump(worker.unsent)
+
+    def _forget(self) -> None:
+        """What is kept for the worker: of no use to an observer that was forked from here."""
+        for shell in self.shells.values():
+            shell.ring.kept = bytearray()
+            shell.events.clear()
+        for connection in self.connections.values():
+            connection.unsent = bytearray()
 
     # Executions
 
     def _execute(self, connection: Connection, m: dict) -> None:
-        argv = ["/bin/bash", "-c", m["script"]] if "script" in m else [str(word) for word in m["argv"]]
+        what = {"script": str(m["script"])} if "script" in m else {"argv": [str(word) for word in m["argv"]]}
         why = "busy" if len(self.executions) >= MAX_EXECUTIONS else ""
         if not why:
             try:
-                execution = Execution(m["request"], argv, min(float(m["seconds"]), 600.0))
+                execution = Execution(m["request"], min(float(m["seconds"]), 600.0), **what)
             except (OSError, ValueError) as bad:
                 why = str(bad)
         if why:

@@ -163,7 +163,7 @@ class Shell:
                 if self.running:
                     self._finish(*(self.ended or (None, began)))
                 self._begin(began, unescape(values[1])[:MAX_TEXT])
-            self.state, self.half_typed, self.entered_at = "running", False, 0.0
+            self.state, self.half_typed, self.entered_at, self.broke_at = "running", False, 0.0, 0.0
         elif letter == "D" and len(values) == 2:
             self._over(_code(values[0]), _seconds(values[1]))
         elif letter == "B" and len(values) == 2 and values != self.prompt_mark:
