@@ -6,8 +6,10 @@ from functools import cache
 
 from django.conf import settings
 
-from netcontrol.engine import machine, store
+from netcontrol import egress
+from netcontrol.engine import disk, machine, store
 from netcontrol.engine.daemon import Daemon
+from netcontrol.engine.gateway import Gateway
 from netcontrol.engine.host import Engine, Limits
 from netcontrol.engine.wire import Wires
 
@@ -21,9 +23,21 @@ def this_engine() -> Engine:
         store=settings.RUN / store.VIEW,
         lab_id=settings.LAB_ID,
         machine=machine.detect(),
-        wires=Wires(settings.LAB_ID, settings.WIRES),
+        wires=this_gateway().wires,
+        gateway=this_gateway(),
+        disks=disk.Disks(this_daemon().data / "hosts", settings.HOST_DISK_MIB) if disk.possible() else None,
         limits=Limits(settings.HOST_MEMORY_MIB, settings.HOST_PIDS, settings.HOST_CPUS),
     )
+
+
+@cache
+def this_gateway() -> Gateway:
+    """The way out of this lab's hosts; none, when settings.py lists nothing."""
+    try:
+        allowed = egress.destinations(settings.EGRESS, settings.WIRES)
+    except ValueError:  # labsite/checks.py refuses to start; whatever else is done meanwhile, nobody is let out
+        allowed = []
+    return Gateway(Wires(settings.LAB_ID, settings.WIRES), allowed, settings.RUN / "egress.json", settings.EGRESS_UPLINK)
 
 
 def this_daemon() -> Daemon:

@@ -61,6 +61,8 @@ class Daemon:
         if not binary:
             raise EngineError("no_dockerd", "dockerd is not installed.", "Run `./lab up` as root; it installs it.")
         machine.raise_limits()
+        machine.lift_limits()
+        machine.load_modules()
         self.run.mkdir(parents=True, exist_ok=True)
         self.mount()
         self.clear_stale()
@@ -80,19 +82,25 @@ class Daemon:
             self.disk.mkdir(parents=True, exist_ok=True)
             run("mount", "--bind", str(self.disk), str(self.data))
             return
-        file = self.disk.with_suffix(".disk")
+        file, size = self.disk.with_suffix(".disk"), self.disk_gib * 1024**3
         if not file.exists():
             new = file.with_suffix(".new")
             with open(new, "wb") as empty:
-                empty.truncate(self.disk_gib * 1024**3)
+                empty.truncate(size)
             run("mkfs.ext4", "-q", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1", str(new), timeout=60)
             new.rename(file)
+        if file.stat().st_size < size:  # than an earlier setting
+            os.truncate(file, size)
+            run("sh", "-c", 'e2fsck -fp "$0"; [ $? -le 1 ] && resize2fs "$0"', str(file), timeout=300)  # 1: it mended something
         run("mount", "-o", "loop,noatime,discard", str(file), str(self.data), timeout=60)
 
     def unmount(self) -> None:
-        """Only after the engine has ended. With what an engine that was killed left mounted below."""
+        """Only after the engine has ended. With what an engine that was killed left mounted below, and its containers' network namespaces."""
         if is_mount(self.data):
             run("umount", "-R", str(self.data), timeout=60)
+        for namespace in (self.run / "engine" / "netns").glob("*"):
+            if is_mount(namespace):
+                run("umount", str(namespace))
 
     def clear_stale(self) -> None:
         """End what an engine that was killed left running, and remove its pid files: they may name somebody else's process."""

@@ -19,13 +19,19 @@ import docker
 from docker.errors import APIError, DockerException, NotFound
 from requests.exceptions import RequestException
 
+from netcontrol.engine import groups
+from netcontrol.engine.disk import Disks
 from netcontrol.engine.errors import EngineError, run
+from netcontrol.engine.gateway import Gateway
 from netcontrol.engine.machine import Machine, is_mount
 from netcontrol.engine.wire import Wires
 
 HERE = Path(__file__).parent
 IMAGE = "patchbay/host:current"
 BOOT_SECONDS = 20.0  # a host that has not answered by then has failed
+FAULT = "This is a fault of the lab, not of yours: get another one."
+STAMP = "made-of"  # a file in the image store, once it is whole
+SHUT_DOWN = (128 + signal.SIGHUP, 128 + signal.SIGINT)  # how the first process of a PID namespace ends at `reboot` and `poweroff` (man 2 reboot)
 MARKS = ("systemd", "docker0")  # files that the host's units make in the dock, in order
 
 
@@ -52,6 +58,8 @@ class Engine:
     lab_id: str
     machine: Machine
     wires: Wires
+    gateway: Gateway
+    disks: Disks | None  # None where the machine has no loop devices: then `disk_use` must be watched
     limits: Limits
 
     @cached_property
@@ -71,6 +79,12 @@ class Engine:
     def seccomp(self) -> str:
         return json.dumps(json.loads((HERE / "seccomp.json").read_text()))
 
+    def capacity(self, wanted: int) -> int:
+        """How many one-host sandboxes fit, of those that are wanted (0: as many as memory has room for)."""
+        fits = wanted or self.machine.capacity(self.limits.memory_mib)
+        on_disk = self.disks.capacity() if self.disks else None
+        return min(fits, self.wires.count, fits if on_disk is None else on_disk)
+
     # One sandbox
 
     def boot(self, sandbox: uuid.UUID, wire: int, hosts: dict[str, str], progress: Callable[[str, str, float], None]) -> dict[str, str]:
@@ -82,7 +96,10 @@ class Engine:
         began = time.monotonic()
         ids: dict[str, str] = {}
         try:
+            if not (self.store / STAMP).exists():  # Docker would make an empty folder of it
+                raise EngineError("no_store", "The lab's images are missing, so no host can be started.", FAULT)
             self.wires.make(wire)
+            self.gateway.join(wire)
             for name, address in hosts.items():
                 ids[name] = self._create(sandbox, name, hosts, [f"{self.store}/{kind}:/opt/patchbay/{kind}:ro" for kind in ("docker", "podman")])
                 self._start(ids[name], wire, name, address)
@@ -95,7 +112,7 @@ class Engine:
             self.remove(sandbox, wire)
             if isinstance(broken, EngineError):
                 raise
-            raise EngineError("boot", f"The host could not be started: {_words(broken)}.", "This is a fault of the lab, not of yours: get another one.") from broken
+            raise EngineError("boot", f"The host could not be started: {_words(broken)}.", FAULT) from broken
         return ids
 
     def remove(self, sandbox: uuid.UUID, wire: int | None) -> None:
@@ -104,6 +121,10 @@ class Engine:
             self.discard(container)
         for dock in self.docks.glob(f"{sandbox.hex[:12]}-*"):
             self._remove_dock(dock)
+        if self.disks:
+            for name in self.disks.existing():
+                if name.startswith(f"{sandbox.hex[:12]}-"):
+                    self.disks.remove(name)
         if wire is not None:
             self.wires.remove(wire)
 
@@ -130,30 +151,36 @@ class Engine:
         label = f"patchbay.sandbox={sandbox}" if sandbox else f"patchbay.lab={self.lab_id}"
         return [c["Id"] for c in self.api.containers(all=True, filters={"label": [label]})]
 
-    def sandboxes(self) -> set[uuid.UUID]:
-        """The sandboxes that have at least one running host."""
-        found = self.api.containers(filters={"label": [f"patchbay.lab={self.lab_id}"]})
+    def sandboxes(self, all: bool = False) -> set[uuid.UUID]:
+        """The sandboxes that have at least one running host; `all`: or one that does not run."""
+        found = self.api.containers(all=all, filters={"label": [f"patchbay.lab={self.lab_id}"]})
         return {uuid.UUID(c["Labels"]["patchbay.sandbox"]) for c in found}
 
+    def stopped(self, sandbox: uuid.UUID) -> dict[str, bool]:
+        """Its hosts that have ended, and whether each was shut down or restarted from inside; else it was killed, or its machine was."""
+        found = {}
+        for c in self.api.containers(all=True, filters={"label": [f"patchbay.sandbox={sandbox}"], "status": ["exited", "dead"]}):
+            code = self.api.inspect_container(c["Id"])["State"]["ExitCode"]
+            found[c["Labels"]["patchbay.host"]] = code in SHUT_DOWN
+        return found
+
     def disk_use(self) -> dict[uuid.UUID, int]:
-        """MiB written to the root layer of each sandbox's largest host."""
+        """MiB written to the root layer of each sandbox's largest host, of those that have no disk of their own to bound it."""
         use: dict[uuid.UUID, int] = {}
-        for c in self.api.containers(size=True, filters={"label": [f"patchbay.lab={self.lab_id}"]}):
+        for c in [] if self.disks else self.api.containers(size=True, filters={"label": [f"patchbay.lab={self.lab_id}"]}):
             sandbox = uuid.UUID(c["Labels"]["patchbay.sandbox"])
             written = c.get("SizeRw", 0)
             if written < 0:  # Docker could not measure it: nobody has so deep a tree by accident
                 written = 2**50
-            written += sum(_size(path) for path in self._own_files(c["Id"]))
             use[sandbox] = max(use.get(sandbox, 0), written // 1024**2)
         return use
 
-    def _own_files(self, container: str) -> list[str]:
-        """The files of the engine that a host sees as /etc/hosts and the like: the student may write them, and Docker does not count them."""
-        try:
-            facts = self.api.inspect_container(container)
-        except NotFound:
-            return []
-        return [facts[name] for name in ("HostsPath", "HostnamePath", "ResolvConfPath") if facts.get(name)]
+    def many_groups(self) -> set[uuid.UUID]:
+        """The sandboxes with a host that has made so many cgroups that the machine could run out of them; none while it is far from that."""
+        if groups.in_use() < groups.ROOM // 8:
+            return set()
+        found = self.api.containers(filters={"label": [f"patchbay.lab={self.lab_id}"]})
+        return {uuid.UUID(c["Labels"]["patchbay.sandbox"]) for c in found if groups.made_by(c["Id"]) > groups.MANY}
 
     def memory(self) -> dict[uuid.UUID, float]:
         """MiB that the largest host of each sandbox uses: what its cgroup is charged, less file pages that can be dropped."""
@@ -175,12 +202,17 @@ class Engine:
         return gone + self.sweep_machine({sandbox.hex[:12] for sandbox in alive}, set(alive.values()))
 
     def sweep_machine(self, docks: set[str], wires: set[int]) -> list[str]:
-        """The part of `sweep` that needs no engine: docks of other sandboxes than these, and other wires."""
+        """The part of `sweep` that needs no engine: docks and disks of other sandboxes than these, and other wires."""
         gone = []
         for dock in self.docks.iterdir() if self.docks.exists() else ():
             if dock.name.partition("-")[0] not in docks:
                 self._remove_dock(dock)
                 gone.append(f"dock {dock.name}")
+        if self.disks:
+            for name in self.disks.existing():
+                if name.partition("-")[0] not in docks:
+                    self.disks.remove(name)
+                    gone.append(f"disk {name}")
         for number in self.wires.existing() - wires:
             self.wires.remove(number)
             gone.append(f"wire {number}")
@@ -217,21 +249,26 @@ class Engine:
                 IMAGE,
                 None,
                 hostname=name,
-                environment=self.machine.environment(),
+                environment={**self.machine.environment(), **self.gateway.environment()},
                 labels={"patchbay.lab": self.lab_id, "patchbay.sandbox": str(sandbox), "patchbay.host": name},
                 stop_signal="SIGRTMIN+3",
                 host_config=config,
             ),
             name=f"pb{self.lab_id}-{dock_name(sandbox, name)}",
         )
+        if self.disks:
+            layer = self.api.inspect_container(made["Id"])["GraphDriver"]["Data"]
+            self.disks.make(dock.name)
+            self.disks.lay_under(dock.name, layer["UpperDir"], layer["WorkDir"])
         return made["Id"]
 
     def _start(self, container: str, wire: int, name: str, address: str) -> None:
         self.api.start(container)
         pid = self.api.inspect_container(container)["State"]["Pid"]
         if not pid:
-            raise EngineError("boot", f"{name} did not start: it ended at once.", "This is a fault of the lab, not of yours: get another one.")
+            raise EngineError("boot", f"{name} did not start: it ended at once.", FAULT)
         self.wires.plug(wire, name, pid, address)
+        self.gateway.lead(wire, pid, address)
 
     def _marks(self, sandbox: uuid.UUID, ids: dict[str, str], began: float) -> Iterator[tuple[str, str]]:
         """Yield (host, mark) as the hosts get there. Polls files: a mark is seen within 5 ms, and no client runs in the host."""
@@ -247,11 +284,11 @@ class Engine:
                 looked = now
                 for name, container in ids.items():
                     if not self.api.inspect_container(container)["State"]["Running"]:
-                        raise EngineError("boot", f"{name} stopped while it was starting.", "This is a fault of the lab, not of yours: get another one.")
+                        raise EngineError("boot", f"{name} stopped while it was starting.", FAULT)
             if left and now - began > BOOT_SECONDS:
                 name, mark = left[0]
                 what = "systemd did not come up" if mark == "systemd" else "systemd runs, but dockerd did not answer"
-                raise EngineError("boot", f"{name} did not start: {what} within {BOOT_SECONDS:g} s.", "This is a fault of the lab, not of yours: get another one.")
+                raise EngineError("boot", f"{name} did not start: {what} within {BOOT_SECONDS:g} s.", FAULT)
             if left:
                 time.sleep(0.005)
 
@@ -299,13 +336,6 @@ def kill(container: str, cgroups: Path = Path("/sys/fs/cgroup")) -> None:
         for file in sorted(folder.rglob(state), key=lambda path: len(path.parts), reverse=True):  # the innermost first
             with suppress(OSError):
                 file.write_text(running)
-
-
-def _size(path: str) -> int:
-    try:
-        return os.lstat(path).st_blocks * 512
-    except OSError:
-        return 0
 
 
 def _words(error: Exception) -> str:

@@ -3,6 +3,8 @@
 Every choice between two kinds of machine (cgroup v1 or v2, AppArmor or none) is made here, from files, and nowhere else.
 """
 import pwd
+import resource
+import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +18,28 @@ OWNER = "patchbay"  # the system user whose subordinate ids the hosts' users are
 SYSCTLS = {
     "fs/inotify/max_user_instances": 1_000_000,
     "fs/inotify/max_user_watches": 10_000_000,
+    "fs/fanotify/max_user_groups": 1_000_000,
+    "fs/fanotify/max_user_marks": 100_000_000,
+    "fs/epoll/max_user_watches": 100_000_000,
+    "fs/pipe-user-pages-soft": 100_000_000,
+    "fs/file-max": 100_000_000,
     "fs/aio-max-nr": 4_000_000,
+    "kernel/pid_max": 4_194_304,
     "kernel/pty/max": 100_000,
+    # One table of neighbours for all namespaces: who asks for a thousand addresses that are not there would fill it for everybody.
+    **{f"net/{family}/neigh/default/gc_thresh{n}": least for family in ("ipv4", "ipv6") for n, least in ((1, 4096), (2, 262_144), (3, 1_048_576))},
     **{f"user/max_{kind}_namespaces": 1_000_000 for kind in ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")},
 }
+
+
+# What the kernel counts of a user namespace it counts once more for the owner of them all, by the limits that the maker of the namespace
+# had: the engine has none, or one host's pending signals would leave none to the others. Its memory is charged to the host.
+RLIMITS = (resource.RLIMIT_NPROC, resource.RLIMIT_SIGPENDING, resource.RLIMIT_MSGQUEUE, resource.RLIMIT_MEMLOCK)
+
+
+# What no host can have loaded: Docker in it has the right neither to load a module nor to ask for this one. Without it a bridge does not
+# show its packets to iptables, and a published port does not answer for a container on the same bridge.
+MODULES = {"br_netfilter": "proc/sys/net/bridge"}
 
 
 @dataclass(frozen=True)
@@ -74,6 +94,18 @@ def subordinate_id(subuid: str) -> int:
     raise EngineError("no_subuid", f"The user `{OWNER}` has no 65536 subordinate ids in /etc/subuid.", "Run `./lab up` as root; it makes them.")
 
 
+def missing_modules(root: Path = Path("/")) -> list[str]:
+    """The MODULES that this kernel has neither built in nor loaded."""
+    return [name for name, there in MODULES.items() if not (root / there).exists()]
+
+
+def load_modules(root: Path = Path("/"), modprobe: str = "modprobe") -> None:
+    """Load the MODULES that are missing. A machine that cannot (a container) goes on without: `./lab doctor` says so."""
+    for name in missing_modules(root):
+        with suppress(OSError, subprocess.SubprocessError):
+            subprocess.run([modprobe, "-q", name], timeout=20, capture_output=True)
+
+
 def is_mount(path: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> bool:
     """Whether something is mounted there. `os.path.ismount` does not see a bind mount within one filesystem (`man 5 proc`: field 5)."""
     escaped = str(path).replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011").replace("\n", "\\012")
@@ -88,3 +120,10 @@ def raise_limits(root: Path = Path("/")) -> None:
         with suppress(FileNotFoundError, PermissionError):
             if int(path.read_text()) < least:
                 path.write_text(str(least))
+
+
+def lift_limits() -> None:
+    """Lift the RLIMITS of this process and of those that it starts."""
+    for limit in RLIMITS:
+        with suppress(OSError, ValueError):  # a root that is itself confined
+            resource.setrlimit(limit, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))

@@ -17,72 +17,13 @@ from pathlib import Path
 from docker.errors import DockerException
 
 from netcontrol.engine.errors import EngineError, run
-from netcontrol.engine.host import IMAGE, Engine
+from netcontrol.engine.host import IMAGE, STAMP, Engine
 from netcontrol.engine.image import SUITE, debian
 from netcontrol.engine.machine import is_mount
+from netcontrol.images import RECIPES, Recipe
 
+BUILDING = ("building", "inputs")  # the names of its mounts while it is built
 VIEW = "store"  # the name of its read-only mount among the lab's mounts
-TOOLS = ("iproute2", "iputils-ping", "curl")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    name: str
-    tags: tuple[str, ...]
-    packages: tuple[str, ...]
-    changes: tuple[str, ...]  # Dockerfile instructions
-    hooks: tuple[str, ...] = ()  # shell lines, run with the root filesystem as $1
-    variant: str = "minbase"
-    podman: bool = False
-
-
-RECIPES = (
-    Recipe(
-        "tomcat",
-        ("latest", "10"),
-        ("tomcat10", "openjdk-21-jre-headless", *TOOLS),
-        (
-            "EXPOSE 8080",
-            "ENV CATALINA_HOME=/usr/share/tomcat10",  # podman takes one variable an instruction
-            "ENV CATALINA_BASE=/var/lib/tomcat10",
-            "ENV CATALINA_TMPDIR=/tmp",
-            "WORKDIR /var/lib/tomcat10",
-            'CMD ["/usr/share/tomcat10/bin/catalina.sh", "run"]',
-        ),
-        (  # small and quick: 60 MiB, and about 3 s to its first page
-            'rm -rf "$1"/var/lib/tomcat10/webapps/ROOT/META-INF',
-            """echo 'JAVA_OPTS="-Xmx64m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto"' > "$1"/usr/share/tomcat10/bin/setenv.sh""",
-        ),
-        podman=True,
-    ),
-    Recipe(
-        "nginx",
-        ("latest", "1.26"),
-        ("nginx-light", *TOOLS),
-        ("EXPOSE 80", "STOPSIGNAL SIGQUIT", 'CMD ["nginx", "-g", "daemon off;"]'),
-        ('ln -sf /dev/stdout "$1"/var/log/nginx/access.log', 'ln -sf /dev/stderr "$1"/var/log/nginx/error.log'),
-    ),
-    Recipe(
-        "nettools",
-        ("latest",),
-        (*TOOLS, "bind9-dnsutils", "tcpdump", "netcat-openbsd", "traceroute", "ethtool", "procps"),
-        ('CMD ["bash"]',),
-        podman=True,
-    ),
-    Recipe(
-        "busybox",
-        ("latest", "1.37"),
-        ("busybox-static",),
-        ("ENV PATH=/bin", 'CMD ["sh"]'),
-        (
-            'cd "$1" && mkdir -p bin root tmp proc sys var/www && mv usr/bin/busybox bin/ && rm -rf usr/share',
-            'cd "$1" && for applet in $(bin/busybox --list); do [ "$applet" = busybox ] || ln -s busybox "bin/$applet"; done',
-            "printf 'root:x:0:0:root:/root:/bin/sh\\n' > \"$1\"/etc/passwd && printf 'root:x:0:\\n' > \"$1\"/etc/group && chmod 1777 \"$1\"/tmp",
-        ),
-        variant="extract",
-        podman=True,
-    ),
-)
 
 
 @dataclass
@@ -95,7 +36,7 @@ class Store:
 
     @property
     def stamp(self) -> Path:
-        return self.path / "made-of"
+        return self.path / STAMP
 
     def wanted(self, engine: Engine) -> str:
         base = engine.api.inspect_image(IMAGE)["RootFS"]["Layers"][0]
@@ -118,7 +59,7 @@ class Store:
                 tars = list(pool.map(self._root, RECIPES))
             with self._mounted(building=new, inputs=self.cache) as (output, inputs):
                 self._fill(engine, output, inputs, tars)
-            (new / "made-of").write_text(wanted)
+            (new / STAMP).write_text(wanted)
             self.unseal()
             self._wipe(self.path)
             new.rename(self.path)
@@ -141,9 +82,13 @@ class Store:
             run("mount", "-o", "remount,bind,ro", str(view))
 
     def unseal(self) -> None:
-        """Hosts that run keep their own mounts of it."""
-        while is_mount(self.mounts / VIEW):
-            run("umount", "-l", str(self.mounts / VIEW))
+        """Hosts that run keep their own mounts of it. With what a build that was killed left mounted."""
+        for name in (VIEW, *BUILDING):
+            self._free(self.mounts / name)
+
+    def _free(self, place: Path) -> None:
+        while is_mount(place):
+            run("umount", "-l", str(place))
 
     @contextmanager
     def _mounted(self, **folders: Path) -> Iterator[list[Path]]:
@@ -152,13 +97,14 @@ class Store:
         try:
             for name, folder in folders.items():
                 place = self.mounts / name
+                self._free(place)
                 place.mkdir(parents=True, exist_ok=True)
                 run("mount", "--bind", str(folder), str(place))
                 places.append(place)
             yield places
         finally:
             for place in places:
-                run("umount", "-l", str(place))
+                self._free(place)
                 place.rmdir()
 
     def _tar(self, recipe: Recipe) -> Path:

@@ -1,0 +1,97 @@
+"""Whose turn it is on the machine's processors: a host that burns them stands behind those that somebody types in.
+
+A cgroup that is `cpu.idle` (Linux 5.15) runs when no other wants to: a key in another host takes its processor at once, instead of waiting for the end
+of its slice. A host is idle while it used more than BURNS of a processor in the last second; not while it boots, when it has no limit yet. A program of its own, with the standard library only;
+it ends hosts' privileges, never hosts. Must not know Docker, sandboxes, students.
+
+    python turns.py FOLDER…     of which each folder in it is the id of a running container of the lab's engine
+"""
+import re
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+BURNS, RESTS = 0.2, 0.1  # of one processor: ten that burn on two processors have no more each
+EVERY, WINDOW = 0.25, 4  # seconds; looks that make the last second
+
+
+class Cgroups:
+    """Where a container's use of the processor is told, and its turn set: version 1 or 2, docker's cgroupfs or systemd driver."""
+
+    def __init__(self, root: Path = Path("/sys/fs/cgroup")):
+        self.two = (root / "cgroup.controllers").exists()
+        self.places = [root / "system.slice" / "docker-{}.scope", root / "docker" / "{}"] if self.two else [root / "cpu" / "docker" / "{}", root / "cpu" / "system.slice" / "docker-{}.scope"]
+        self.root = root
+
+    def folder(self, container: str) -> Path | None:
+        places = (Path(str(place).format(container)) for place in self.places)
+        return next((place for place in places if (place / "cpu.idle").exists()), None)
+
+    def limited(self, folder: Path) -> bool:
+        """Whether it has a limit of processors: a host is given it at the end of its boot."""
+        return not (folder / "cpu.max").read_text().startswith("max") if self.two else int((folder / "cpu.cfs_quota_us").read_text()) > 0
+
+    def used(self, folder: Path) -> float:
+        """Seconds of processor time since it began."""
+        if self.two:
+            return int(re.search(r"^usage_usec (\d+)", (folder / "cpu.stat").read_text(), re.M)[1]) / 1e6  # type: ignore[index]
+        return int((self.root / "cpuacct" / folder.relative_to(self.root / "cpu") / "cpuacct.usage").read_text()) / 1e9
+
+
+class Host:
+    def __init__(self, folder: Path):
+        self.folder, self.burns = folder, False
+        self.seen: deque[tuple[float, float]] = deque(maxlen=WINDOW + 1)
+
+    def look(self, now: float, used: float) -> bool | None:
+        """Whether it is to be idle from now on; None when it stays as it is."""
+        self.seen.append((now, used))
+        (began, before), (end, after) = self.seen[0], self.seen[-1]
+        rate = (after - before) / (end - began) if end > began else 0.0
+        then = rate > (RESTS if self.burns else BURNS) and len(self.seen) > 1
+        if then == self.burns:
+            return None
+        self.burns = then
+        return then
+
+
+class Turns:
+    def __init__(self, running: list[Path], cgroups: Cgroups, clock: Callable[[], float] = time.monotonic):
+        self.running, self.cgroups, self.clock = running, cgroups, clock
+        self.hosts: dict[str, Host] = {}
+
+    def look(self) -> None:
+        """Once. What goes away meanwhile is no error."""
+        there = set(self.containers())
+        for gone in self.hosts.keys() - there:
+            del self.hosts[gone]
+        for container in there:
+            with suppress(OSError):
+                host = self.hosts.get(container)
+                if host is None:
+                    folder = self.cgroups.folder(container)
+                    if folder is None or not self.cgroups.limited(folder):
+                        continue
+                    host = self.hosts[container] = Host(folder)
+                    host.burns = (folder / "cpu.idle").read_text().strip() == "1"  # left by one before us
+                if (idle := host.look(self.clock(), self.cgroups.used(host.folder))) is not None:
+                    (host.folder / "cpu.idle").write_text("1" if idle else "0")
+
+    def containers(self) -> Iterator[str]:
+        for folder in self.running:
+            with suppress(OSError):
+                yield from (entry.name for entry in folder.iterdir() if re.fullmatch("[0-9a-f]{64}", entry.name))
+
+
+def main() -> None:
+    turns = Turns([Path(argument) for argument in sys.argv[1:]], Cgroups())
+    while True:
+        turns.look()
+        time.sleep(EVERY)
+
+
+if __name__ == "__main__":
+    main()
