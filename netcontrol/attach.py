@@ -11,18 +11,25 @@ import threading
 import time
 import uuid
 from concurrent.futures import CancelledError
+from functools import partial
 from typing import Any
 
 import uvloop
 from celery.signals import worker_shutting_down
+from django.conf import settings
 
-from netcontrol import connection, lease, stream
+from netcontrol import connection, lease, orders, stream
 from netcontrol.agent.limits import MAX_PLACES, TRIM_INPUTS
 from netcontrol.cancel import cancel
+from netcontrol.counts import count
+from netcontrol.errors import LabError
 from netcontrol.hostlink import HostLink
 from netcontrol.latency import prefer_latency
 from netcontrol.lease import LeaseLost
 from netcontrol.models import Sandbox
+from netcontrol.network.live.asking import Asking
+from netcontrol.network.live.live import Live
+from netcontrol.network.live.questions import QUESTIONS
 from netcontrol.outbox import Outbox
 from netcontrol.record import CommandRecord, in_thread
 from netcontrol.stream import Entry, Place, number
@@ -32,6 +39,7 @@ log = logging.getLogger(__name__)
 
 NOBODY_SECONDS = 120.0  # without a viewer
 CHECK_SECONDS = 3.0  # is it still claimed?
+LOOK_SECONDS = 2.0  # does a host that does not answer still run?
 REDIS_PATIENCE = 60.0
 TRIM_SECONDS = 1.0
 PATIENCE = 1.0  # for an agent to take what it was given, before more is refused
@@ -90,6 +98,11 @@ async def carry_async(sandbox_id: str) -> None:
             await asyncio.sleep(0.2)
 
 
+def have_looked_after(sandbox_id: str) -> None:
+    with contextlib.suppress(LabError):  # asked again soon
+        orders.enqueue(orders.LOOK_AFTER, sandbox_id, queue=settings.ATTACH_QUEUE, expires=LOOK_SECONDS)  # this machine's, where no boot is in the way
+
+
 class Over(Exception):
     """There is nothing to carry any more."""
 
@@ -105,13 +118,17 @@ class Carrier:
         self.record = CommandRecord(self.uuid, lambda m: self.outbox.add(Entry(m["shell"], message=m)))
         self.hosts: dict[str, HostLink] = {}
         self.viewers = Viewers()
+        self.network = Live(self.uuid, self.token)
+        self.asking = Asking(self.uuid, self.network, lambda m: self.outbox.add(Entry("", message=m)))
         self.refusing = False
+        self.silent: list[str] = []  # hosts that do not answer, as pages are told
+        self.had_looked = 0.0  # when the machine was asked about them
         self.read_to, self.kept_from = "0-0", "0-1"  # ids of the input
         self.untrimmed, self.much = 0, asyncio.Event()  # input that was read since the last trim; and that it is much
 
     async def run(self) -> None:
-        host_names = await in_thread(self._look_up)
-        if not host_names or not await lease.take(self.redis, self.id, self.token):
+        hosts = await in_thread(self._look_up)
+        if not hosts or not await lease.take(self.redis, self.id, self.token):
             return
         self.carried = True
         line = connection.Line()
@@ -119,8 +136,9 @@ class Carrier:
         tasks: list[asyncio.Task] = []
         try:
             epoch = await self.outbox.load(line)
-            self.hosts = {name: HostLink(name, self.uuid, epoch, self.outbox, self.record) for name in host_names}
-            jobs = [self._renew(), self._check(), self._read_input(line), self._trim(), self.outbox.write(), *(host.keep() for host in self.hosts.values())]
+            self.network.hosts = hosts
+            self.hosts = {host["name"]: HostLink(host["name"], self.uuid, epoch, self.outbox, self.record, self.network) for host in hosts}
+            jobs = [self._renew(), self._check(), self._read_input(line), self._trim(), self.outbox.write(), self.network.work(), *(host.keep() for host in self.hosts.values())]
             tasks = [asyncio.create_task(job) for job in jobs]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
@@ -129,7 +147,7 @@ class Carrier:
         except Over as why:
             log.info("%s: %s", self.id, why)
         finally:
-            await cancel(tasks)
+            await cancel([*tasks, *self.asking.tasks])
             await self.record.settle()
             rows.cancel()
             await line.close()
@@ -141,19 +159,31 @@ class Carrier:
 
     # The lease, and when to stop
 
-    def _look_up(self) -> list[str]:
-        """The names of its hosts; none when it is not claimed."""
+    def _look_up(self) -> list[dict[str, str]]:
+        """The names and addresses of its hosts; none when it is not claimed."""
         sandbox = Sandbox.objects.filter(pk=self.uuid, state=Sandbox.State.CLAIMED).first()
         if sandbox is None:
             return []
         self.record.room_for -= sandbox.commands.count()
-        return sandbox.host_names
+        addresses = dict(sandbox.hosts.values_list("name", "address"))
+        return [{"name": name, "address": addresses.get(name, "")} for name in sandbox.host_names]
 
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(lease.RENEW_SECONDS)
             if not await lease.renew(self.redis, self.id, self.token):
                 raise LeaseLost
+            await self._tell_silent()
+
+    async def _tell_silent(self) -> None:
+        """Pages are told of hosts that do not answer, and the machine is asked whether they still run: it knows, and nobody else."""
+        silent = [host.name for host in self.hosts.values() if host.silent]
+        if silent or self.silent:
+            await lease.tell_silent(self.redis, self.id, silent)
+        self.silent = silent
+        if silent and time.monotonic() - self.had_looked > LOOK_SECONDS:
+            self.had_looked = time.monotonic()
+            await in_thread(partial(have_looked_after, self.id))
 
     async def _check(self) -> None:
         looked = time.monotonic()
@@ -161,6 +191,8 @@ class Carrier:
             await asyncio.sleep(1)
             self.viewers.sweep()
             self._tell_acks()
+            self._tell_watched()
+            self.network.look({name: host.unseen_since for name, host in self.hosts.items()})
             if self.viewers.nobody_for() > NOBODY_SECONDS:
                 raise Over("nobody looks")
             if time.monotonic() - looked > CHECK_SECONDS:
@@ -186,11 +218,15 @@ class Carrier:
                 self.read_to = id
                 self.untrimmed += 1
                 if m["type"] == "view":
-                    self.viewers.hear(m["viewer"], m["acks"], m["gone"])
+                    self.viewers.hear(m["viewer"], m["acks"], m["gone"], m.get("network", False))
                     self._tell_acks()
+                    self._tell_watched()
+                elif m["type"] in QUESTIONS:
+                    self.asking.ask(m, number(id)[0] / 1000)
                 else:
                     refused = await self._give_patiently(id, m)
                     if refused:
+                        count("refused", what=refused)
                         self.outbox.event(m["shell"], "error", code=refused, block=m.get("block", ""))
             if self.untrimmed >= TRIM_INPUTS:
                 self.much.set()
@@ -226,6 +262,13 @@ class Carrier:
         if acks is not None:
             for host in self.hosts.values():
                 host.view(acks)
+
+    def _tell_watched(self) -> None:
+        on = self.viewers.watched()
+        if on is not None:
+            self.network.watch(on)
+            for host in self.hosts.values():
+                host.watch(on)
 
     async def _trim(self) -> None:
         """Input that every agent has taken need not be kept. Not with every key: it costs as much as the key."""

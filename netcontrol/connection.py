@@ -81,7 +81,7 @@ def sync(seconds: float = 5.0) -> redis.Redis:
 
 
 def alive() -> bool:
-    """Whether Redis answers, for the health view."""
+    """Whether Redis answers now."""
     try:
         with sync(0.5) as r:
             return bool(r.ping())

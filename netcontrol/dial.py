@@ -15,8 +15,8 @@ from typing import Any
 
 from django.conf import settings
 
-from netcontrol.agent.limits import MAX_BLOCK, MAX_NAME, MAX_OFFSET, MAX_SHELLS, MAX_TEXT, READ_AGENT
-from netcontrol.agent.protocol import BadFrame, Frames, message, parse_message, parse_output
+from netcontrol.agent.limits import MAX_BLOCK, MAX_NAME, MAX_OFFSET, MAX_PLACES, MAX_SHELLS, MAX_TEXT, READ_AGENT
+from netcontrol.agent.protocol import BadFrame, Frames, message, parse_message, parse_network, parse_output
 
 DIAL_SECONDS = 5.0
 NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
@@ -54,24 +54,23 @@ class Link:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter):
         self.reader, self.writer = reader, writer
-        self.cutter = Frames(b"JO")
+        self.cutter = Frames(b"JON")
 
     def send(self, type: str, **fields: Any) -> None:
-        self.writer.write(message(type, **fields))
+        """Into nothing when the connection has just been lost: whoever reads is told, and says what matters on the next one."""
+        if not self.writer.is_closing():
+            self.writer.write(message(type, **fields))
 
     async def drain(self) -> None:
         await self.writer.drain()
 
     async def read(self) -> Iterator[tuple[str, Any]]:
-        """What came: ("O", (shell, offset, data)) and ("J", message), each checked when it is asked for: thousands of tiny ones would
-        take long at once. Raises BadFrame (also while iterating), EOFError, OSError."""
-        while True:
-            data = await self.reader.read(READ_AGENT)
-            if not data:
-                raise EOFError("the agent closed the connection")
-            frames = self.cutter.feed(data)
-            if frames:
-                return ((kind, _output(body) if kind == "O" else validate(parse_message(body))) for kind, body in frames)
+        """What came: ("O", (shell, offset, data)), ("J", message) and ("N", (head, body)), each checked when it is asked for: thousands of tiny
+        ones would take long at once. A body is as it came: it is read elsewhere. Raises BadFrame (also while iterating), EOFError, OSError."""
+        data = await self.reader.read(READ_AGENT)
+        if not data:
+            raise EOFError("the agent closed the connection")
+        return ((kind, READ[kind](body)) for kind, body in self.cutter.feed(data))
 
     def close(self) -> None:
         self.writer.close()
@@ -105,11 +104,12 @@ async def execute(dock: Path, seconds: float, script: str | None = None, argv: l
                 for kind, m in await link.read():
                     if kind == "J" and m["type"] == "execute.done":
                         try:
-                            return {**m, "out": b64decode(m["out"]), "err": b64decode(m["err"])}
+                            return {**m, "out": b64decode(m["out"], validate=True), "err": b64decode(m["err"], validate=True)}
                         except ValueError:
                             raise BadFrame("output that is not base64") from None
                     if kind == "J" and m["type"] == "execute.refused":
                         raise OSError(m["why"])
+                    raise BadFrame("it was asked one thing, and says another")
     finally:
         link.close()
 
@@ -141,6 +141,11 @@ def _input_id(v: Any) -> bool:
     return len(parts) == 2 and all(p.isascii() and p.isdigit() for p in parts)
 
 
+def _ended(v: Any) -> bool:
+    """The last command of each shell that had ended: [[shell, number], …]."""
+    return isinstance(v, list) and len(v) <= MAX_PLACES and all(isinstance(pair, list) and len(pair) == 2 and _name(pair[0]) and SEQ(pair[1]) for pair in v)
+
+
 ERRORS = ("busy", "unknown_shell", "too_many_shells", "too_long")
 OFFSET, SEQ, CODE, PID = _count(MAX_OFFSET), _count(MAX_OFFSET), lambda v: v is None or _count(255)(v), _count(2**31)
 FLAG = lambda v: isinstance(v, bool)  # noqa: E731
@@ -161,6 +166,7 @@ SCHEMA: dict[str, dict[str, Any]] = {
         "request": _text(64), "exit_code": CODE, "timed_out": FLAG, "truncated": FLAG, "duration_ms": _number(2**40), "out": _text(2**19), "err": _text(2**19)
     },
     "execute.refused": {"request": _text(64), "why": _text(1000)},
+    "network.snapshot": {"n": SEQ, "taken_at": _number(2**33), "took_ms": _number(2**40), "after": _ended, "failed": _text(200)},
 }  # fmt: skip
 
 
@@ -183,4 +189,23 @@ def validate(m: dict[str, Any]) -> dict[str, Any]:
     kept = {"type": m["type"], **{field: m[field] for field in schema}}
     if m["type"] == "error" and isinstance(m.get("seq"), int):
         kept["seq"] = m["seq"]
+    if m["type"] == "welcome":
+        kept["watches"] = m.get("watches") is True
     return kept
+
+
+def _network(frame: bytes) -> tuple[dict[str, Any], bytes]:
+    head, body = parse_network(frame)
+    if head["type"] != "network.snapshot":
+        raise BadFrame("a body without what it is the body of")
+    return validate(head), body
+
+
+def _message(frame: bytes) -> dict[str, Any]:
+    m = validate(parse_message(frame))
+    if m["type"] == "network.snapshot":
+        raise BadFrame("what an observer saw comes in a frame of its own kind")
+    return m
+
+
+READ = {"O": _output, "J": _message, "N": _network}

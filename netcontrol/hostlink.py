@@ -5,16 +5,20 @@ Must not know: how Redis and the database are written (the outbox and the record
 """
 import asyncio
 import logging
+import time
 import uuid
 from collections import deque
 from datetime import UTC, datetime
 from typing import Any
 
-from netcontrol.agent.limits import MAX_CHUNK, MAX_HELD, MAX_OFFSET, MAX_PLACES
+from netcontrol.agent.limits import DIAL_FRAMES, EVENT_FRAMES, FRAMES_A_SECOND, FRAMES_AT_ONCE, MAX_CHUNK, MAX_HELD, MAX_OFFSET, MAX_PLACES
 from netcontrol.agent.protocol import BadFrame
 from netcontrol.capture import Printed
+from netcontrol.counts import count, observe
 from netcontrol.dial import Link, dial, dock_path
+from netcontrol.fair import Pace
 from netcontrol.lease import LeaseLost
+from netcontrol.network.live.live import Live, command_id
 from netcontrol.outbox import Outbox
 from netcontrol.record import CommandRecord
 from netcontrol.stream import Entry, Place, number
@@ -22,22 +26,33 @@ from netcontrol.stream import Entry, Place, number
 log = logging.getLogger(__name__)
 
 REDIAL_SECONDS = 0.25
+SILENT_SECONDS = 1.5
 SANE = MAX_OFFSET // 2  # how much a shell may have printed
 TURN = 50  # frames handled in one go
 
 
 class HostLink:
-    def __init__(self, name: str, sandbox: uuid.UUID, epoch: str, outbox: Outbox, record: CommandRecord):
+    def __init__(self, name: str, sandbox: uuid.UUID, epoch: str, outbox: Outbox, record: CommandRecord, network: Live | None = None):
         self.name, self.sandbox, self.epoch = name, sandbox, epoch
-        self.outbox, self.record = outbox, record
+        self.outbox, self.record, self.network = outbox, record, network
         self.link: Link | None = None  # once the agent said `welcome`
         self.boot = ""
         self.met = asyncio.Event()  # it said `welcome`: its shells are known
+        self.silent_since: float | None = time.monotonic()  # no agent answers
         self.held: deque[tuple[str, dict[str, Any]]] = deque()  # (id, input) that the agent has not taken yet, oldest first
+        self.pace = Pace(FRAMES_A_SECOND, FRAMES_AT_ONCE)
         self.acks: dict[str, int] | None = None
+        self.watched = False  # somebody looks at the network
+        self.watches = False  # the agent can: one that runs since before an upgrade would hang up
+        self.unseen_since: float | None = None  # since when they wait for what there is
         self.again_to: dict[str, int] = {}  # of shells whose log Redis does not have: what they had printed when we began
 
     # To the agent
+
+    @property
+    def silent(self) -> bool:
+        """Nothing there answers, for longer than an agent takes to be started again."""
+        return self.silent_since is not None and time.monotonic() - self.silent_since > SILENT_SECONDS
 
     @property
     def full(self) -> bool:
@@ -55,6 +70,13 @@ class HostLink:
             self.acks = acks
             if self.link:
                 self.link.send("view", acks=acks)
+
+    def watch(self, on: bool) -> None:
+        """Whether somebody looks at the network."""
+        if on != self.watched:
+            self.watched, self.unseen_since = on, time.monotonic() if on else None
+            if self.link and self.watches:
+                self.link.send("watch", on=on)
 
     def _send(self, link: Link, id: str, m: dict[str, Any]) -> None:
         link.send(**{key: value for key, value in m.items() if key != "host"}, id=id)
@@ -76,15 +98,20 @@ class HostLink:
         pause = REDIAL_SECONDS
         while True:
             try:
+                self.pace.pay(DIAL_FRAMES)
+                await asyncio.sleep(self.pace.wait())
                 link = await dial(dock_path(self.sandbox, self.name))
                 try:
                     await self._talk(link)
                 finally:
-                    self.link = None
+                    if self.link:
+                        self.link, self.silent_since = None, time.monotonic()
                     link.close()
+                    if self.watched and self.unseen_since is None:
+                        self.unseen_since = time.monotonic()
             except (OSError, EOFError, BadFrame) as away:
                 if self.boot:  # it had answered
-                    log.info("%s, %s: %s", self.sandbox, self.name, str(away) or type(away).__name__)
+                    log.info("%s, %s: %s", self.sandbox, self.name, away)
                     pause = 1.0 if isinstance(away, BadFrame) else REDIAL_SECONDS / 4  # one that breaks the protocol would do so again at once
                 self.boot = ""
                 await asyncio.sleep(pause)
@@ -100,11 +127,15 @@ class HostLink:
         link.send("attach", epoch=self.epoch, boot=boots.pop() if len(boots) == 1 else "", since=since)
         while True:
             for n, (kind, value) in enumerate(await link.read(), 1):
-                if n % TURN == 0:  # a read may hold a thousand tiny frames, and other students' keys wait for this loop
+                self.pace.pay(EVENT_FRAMES if kind == "J" else 1)
+                if n % TURN == 0:  # a read may hold ten thousand tiny frames, and other students' keys wait for this loop
                     await self.outbox.until_room()
-                    await asyncio.sleep(0)
+                    await self._wait_our_turn()
                 if kind == "O":
                     self._output(*value)
+                    continue
+                if kind == "N":
+                    await self._seen(*value)
                     continue
                 match value["type"]:
                     case "welcome":
@@ -120,7 +151,16 @@ class HostLink:
                     case _:
                         self._event(value)
             await self.outbox.until_room()
+            await self._wait_our_turn()
             await link.drain()
+
+    async def _wait_our_turn(self) -> None:
+        """Everybody's shells are carried by this loop: each agent has its turn, and one that says much in little is not read for a while. An honest
+        one then says the same in fewer frames."""
+        wait = self.pace.wait()
+        if wait:
+            count("held_back", what="agent")
+        await asyncio.sleep(wait)
 
     # From the agent
 
@@ -166,12 +206,20 @@ class HostLink:
         if gone:
             self.record.lost(self.name, gone)
         self._taken(m["last_input"])
-        self.link = link
+        self.link, self.watches, self.silent_since = link, m.get("watches", False), None
         self.met.set()
         for id, held in self.held:
             self._send(link, id, held)
         if self.acks is not None:
             link.send("view", acks=self.acks)
+        if self.watched and self.watches:
+            link.send("watch", on=True)
+
+    async def _seen(self, head: dict[str, Any], body: bytes) -> None:
+        """What there is of the network. Said unasked, or a moment after nobody looks any more, it is not heard."""
+        if self.link and self.watched and self.network:
+            self.unseen_since = None
+            await self.network.hear(self.name, self.boot, head, body)
 
     def _output(self, shell: str, offset: int, data: bytes) -> None:
         skip = self._place(shell).offset - offset
@@ -193,6 +241,7 @@ class HostLink:
     def _event(self, m: dict[str, Any]) -> None:
         shell = m["shell"]
         if m["type"] == "error" and "seq" not in m:
+            count("refused", what=m["code"])
             self.outbox.event(shell if shell in self.outbox.places else "", "error", code=m["code"], block=m["block"])
             return
         place = self._place(shell)
@@ -219,8 +268,11 @@ class HostLink:
             case "shell.gap":
                 if m["to"] <= place.offset:
                     return
+                count("dropped", what="output")
                 place.offset = m["to"]
             case "command.started" | "command.finished":
+                if m["type"] == "command.started" and self.network:
+                    self.network.begin(self.name, shell, m["id"])
                 self._record(m, place)
         self.outbox.add(Entry(shell, message=m))
 
@@ -234,7 +286,7 @@ class HostLink:
                 place.recorded = max(place.recorded, seq)
                 self.outbox.moved.add(shell)  # told with what is appended next
 
-        m["id"] = str(uuid.uuid5(self.sandbox, f"{self.name}/{boot}/{shell}/{m['id']}"))
+        m["id"] = command_id(self.sandbox, self.name, boot, shell, m["id"])
         if m["type"] == "command.started":
             at = datetime.fromtimestamp(m["started_at"], UTC)
             m.update(host=self.name, started_at=at.isoformat())
@@ -244,6 +296,7 @@ class HostLink:
         elif again:
             self.record.finished(m, self.outbox.unrecorded.pop(m["id"], Printed()), written)
         else:
+            observe("command_seconds", m["duration_ms"] / 1000)
             capture = self.outbox.end(shell, m["id"])
             m.update(offset=capture.begin if capture else m["offset"], end=m["offset"])
             self.record.finished(m, capture.printed(m["end"]) if capture else Printed(), written)

@@ -49,9 +49,34 @@ async def alive(r: redis.asyncio.Redis, sandbox: str) -> bool:
     return bool(await r.exists(key("lease", sandbox)))
 
 
+async def tell_silent(r: redis.asyncio.Redis, sandbox: str, hosts: list[str]) -> None:
+    """Whoever carries it says which of its hosts do not answer. Holds as long as a lease does."""
+    await r.set(key("silent", sandbox), ",".join(hosts), px=LEASE_MS)
+
+
+async def look(r: redis.asyncio.Redis, sandbox: str) -> tuple[bool, list[str]]:
+    """Whether somebody carries it, and which of its hosts do not answer."""
+    lease, silent = await r.mget(key("lease", sandbox), key("silent", sandbox))
+    return lease is not None, silent.decode().split(",") if lease and silent else []
+
+
 async def may_ask(r: redis.asyncio.Redis, sandbox: str) -> bool:
     """Whether to start an attach now: true for one of all who ask within two seconds."""
     return bool(await r.set(key("ask", sandbox), "1", nx=True, px=ASK_MS))
+
+
+def first_to_ask(what: str, seconds: float) -> bool:
+    """The same for a task of the whole lab: true for one of all who ask, until it begins (`asked_no_more`) or is lost. True also when Redis cannot tell."""
+    try:
+        with sync() as r:
+            return bool(r.set(key("ask", what), "1", nx=True, px=int(seconds * 1000)))
+    except Unreachable:
+        return True
+
+
+def asked_no_more(what: str) -> None:
+    with sync() as r:
+        r.delete(key("ask", what))
 
 
 def worker_now(sandbox: str) -> str:

@@ -2,24 +2,28 @@
 
 As dial.py does for agents: type -> field -> test. docs/protocol.md, section 2, says what each means.
 """
-import json
 import re
 from collections.abc import Callable
 from typing import Any
 
-from netcontrol.agent.limits import MAX_BLOCK, MAX_NAME, MAX_OFFSET, MAX_SINCE, MAX_TEXT
+from django.utils.translation import gettext_lazy as _
+
+from netcontrol.agent.limits import MAX_ASKED, MAX_BLOCK, MAX_MESSAGE, MAX_NAME, MAX_OFFSET, MAX_SINCE, MAX_TEXT
+from netcontrol.agent.untrusted import Unreadable, read_object
 
 NAME = re.compile(r"[a-z0-9-]{1,32}\Z")
+HOW = re.compile(r"(ping|name|(tcp|udp):[1-9][0-9]{0,4})\Z")
 
 ERRORS = {
-    "no_sandbox": ("You have no lab.", "Start one with the lesson's Start button."),
-    "too_long": ("That is longer than the 64 KiB that a terminal takes at once.", "Send it in pieces, or put it into a file."),
-    "bad_message": ("The page said something that the lab does not understand.", "Reload the page."),
-    "no_host": ("There is no host of that name in this lab.", "The lesson says which hosts it has; the first one is `lab`."),
-    "unknown_shell": ("This terminal is not open.", "Open it again."),
-    "too_many_shells": ("No more terminals can be opened on this host.", "Close one first."),
-    "busy": ("Another command runs in this terminal.", "Wait until it ends, or end it with Ctrl-C."),
-    "not_now": ("The lab does not answer at the moment.", "It comes back by itself: try again in a few seconds."),
+    "no_sandbox": (_("You have no lab."), _("Start one with the lesson's Start button.")),
+    "too_long": (_("That is longer than the 64 KiB that a terminal takes at once."), _("Send it in pieces, or put it into a file.")),
+    "bad_message": (_("The page said something that the lab does not understand."), _("Reload the page.")),
+    "no_host": (_("There is no host of that name in this lab."), _("The lesson says which hosts it has; the first one is `lab`.")),
+    "unknown_shell": (_("This terminal is not open."), _("Open it again.")),
+    "too_many_shells": (_("No more terminals can be opened on this host."), _("Close one first.")),
+    "busy": (_("Another command runs in this terminal."), _("Wait until it ends, or end it with Ctrl-C.")),
+    "too_many_pages": (_("You have this lab open in more pages than it can serve at once."), _("Close some of them; this one comes back by itself.")),
+    "not_now": (_("The lab does not answer at the moment."), _("It comes back by itself: try again in a few seconds.")),
 }
 
 
@@ -34,7 +38,7 @@ class BadMessage(Exception):
 def error(code: str, **more: Any) -> dict[str, Any]:
     """The message that tells a page of this error; `more` is the shell and block that it is about."""
     message, what_to_do = ERRORS[code]
-    return {"type": "error", "code": code, "message": message, "what_to_do": what_to_do, **more}
+    return {"type": "error", "code": code, "message": str(message), "what_to_do": str(what_to_do), **more}
 
 
 def check(condition: bool, code: str = "bad_message") -> None:
@@ -67,6 +71,11 @@ def _title(v: Any) -> None:
     check(isinstance(v, str) and len(v) <= MAX_NAME and v.isprintable() and v == v.strip())
 
 
+def _block(v: Any) -> None:
+    """It goes into a row of the database: what no database takes would keep others of the same batch out."""
+    check(isinstance(v, str) and len(v) <= MAX_BLOCK and v.isprintable())
+
+
 def _since(v: Any) -> None:
     check(isinstance(v, dict) and len(v) <= MAX_SINCE)
     for shell, offset in v.items():
@@ -74,6 +83,39 @@ def _since(v: Any) -> None:
         OFFSET(offset)
 
 
+def _flag(v: Any) -> None:
+    check(isinstance(v, bool))
+
+
+def _one_of(*words: str) -> Test:
+    return lambda v: check(isinstance(v, str) and v in words)
+
+
+def _port(v: Any) -> None:
+    if v is not None:
+        _number(1, 65535)(v)
+
+
+def _who(v: Any) -> None:
+    check(isinstance(v, list) and 1 <= len(v) <= MAX_ASKED)
+    for thing in v:
+        THING(thing)
+    check(len(set(v)) == len(v))
+
+
+def _how(v: Any) -> None:
+    check(isinstance(v, str) and HOW.match(v) is not None)
+    if ":" in v:
+        _port(int(v.partition(":")[2]))
+
+
+def _predicted(v: Any) -> None:
+    check(isinstance(v, list) and len(v) <= MAX_ASKED)
+    for row in v:
+        check(isinstance(row, list) and len(row) <= MAX_ASKED and all(cell is None or isinstance(cell, bool) for cell in row))
+
+
+TITLE, THING = _text(64), _text(256)
 OFFSET, COLS, ROWS = _number(0, MAX_OFFSET), _number(2, 500), _number(2, 200)
 FIELDS: dict[str, dict[str, Test]] = {
     "hello": {"since": _since},
@@ -83,7 +125,10 @@ FIELDS: dict[str, dict[str, Test]] = {
     "shell.name": {"shell": _name, "name": _title},
     "shell.close": {"shell": _name},
     "shell.ack": {"shell": _name, "offset": OFFSET},
-    "run": {"shell": _name, "block": _text(MAX_BLOCK), "text": _text(MAX_TEXT)},
+    "run": {"shell": _name, "block": _block, "text": _text(MAX_TEXT)},
+    "network.watch": {"on": _flag},
+    "follow": {"id": TITLE, "from": THING, "to": THING, "protocol": _one_of("icmp", "tcp", "udp"), "port": _port},
+    "reach": {"id": TITLE, "who": _who, "how": _how, "predicted": _predicted},
     "sandbox.extend": {},
     "active": {},
 }
@@ -93,12 +138,12 @@ def parse(text: str | None, first: bool) -> dict[str, Any]:
     """The message of this frame, with the fields that it may have. Raises BadMessage. `hello` is the `first` one and no other."""
     if text is None:  # a binary frame
         raise BadMessage
-    check(len(text) <= 8 * MAX_TEXT, "too_long")
+    check(len(text) <= MAX_MESSAGE, "too_long")
     try:
-        m = json.loads(text)
-    except (ValueError, RecursionError):
+        m = read_object(text, MAX_MESSAGE)
+    except Unreadable:
         raise BadMessage from None
-    check(isinstance(m, dict) and isinstance(m.get("type"), str))
+    check(isinstance(m.get("type"), str))
     tests = FIELDS.get(m["type"])
     if tests is None or (m["type"] == "hello") != first:
         raise BadMessage

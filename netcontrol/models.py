@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from netcontrol import plain
 from netcontrol.errors import LabError
@@ -108,8 +109,8 @@ class Sandbox(models.Model):
         if until <= self.ends_at:
             raise LabError(
                 "longest",
-                f"This lab cannot be extended past {timezone.localtime(self.ends_at):%H:%M}.",
-                "Start a fresh one when it ends: your progress and the list of your commands stay.",
+                _("This lab cannot be extended past %(time)s.") % {"time": f"{timezone.localtime(self.ends_at):%H:%M}"},
+                _("Start a fresh one when it ends: your progress and the list of your commands stay."),
             )
         type(self).objects.filter(pk=self.pk, state=self.State.CLAIMED).update(ends_at=until, active_at=timezone.now())
         self.ends_at = until
@@ -140,19 +141,19 @@ class Host(models.Model):
 
 
 class Waiting(models.Model):
-    """A student in line for a sandbox. The line is served in the order of `since`; closing the page keeps the place."""
+    """A student in line for a sandbox. The line is served in the order in which they came; closing the page keeps the place."""
 
     owner = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="waiting")
     layout = models.CharField(max_length=64, default="lab")
     since = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        ordering = ["since", "pk"]
+        ordering = ["pk"]  # `since` is the clock's, which may be set
 
     @property
     def place(self) -> int:
         """1 for the next to be served."""
-        return Waiting.objects.filter(Q(since__lt=self.since) | Q(since=self.since, pk__lte=self.pk)).count()
+        return Waiting.objects.filter(pk__lte=self.pk).count()
 
 
 class Command(models.Model):
@@ -204,8 +205,10 @@ class Command(models.Model):
     @property
     def outcome(self) -> str:
         if self.exit_code == self.STOPPED:
-            return "stopped"
-        return f"exit {self.exit_code}" if self.exit_code is not None else "running" if self.running else "no exit code"
+            return _("stopped")
+        if self.exit_code is not None:
+            return _("exit %(code)s") % {"code": self.exit_code}
+        return _("running") if self.running else _("no exit code")
 
     @property
     def output_refused(self) -> bool:

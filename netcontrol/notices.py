@@ -15,22 +15,15 @@ def group(student_id: Any) -> str:
     return f"student.{student_id}"
 
 
-def notify(student_id: Any) -> None:
-    """Tell this student's pages to read the state again. From tasks and views; never raises: pages look by themselves too."""
-    try:
-        async_to_sync(_notify)(student_id)
-    except Exception as down:  # the layer's errors are those of whatever is behind it
-        log.warning("no notice to student %s: %s", student_id, down)
+def notify(*student_ids: Any) -> None:
+    """Tell these students' pages to read the state again. From tasks and views; never raises: pages look by themselves too."""
+    async_to_sync(anotify)(*student_ids)  # all at once: each call has a loop of its own, and with it a connection
 
 
-async def _notify(student_id: Any) -> None:
+async def anotify(*student_ids: Any) -> None:
     layer = get_channel_layer()
-    if layer is not None:
-        await layer.group_send(group(student_id), {"type": "lab.changed"})
-
-
-async def anotify(student_id: Any) -> None:
     try:
-        await _notify(student_id)
-    except Exception as down:
-        log.warning("no notice to student %s: %s", student_id, down)
+        for student in student_ids if layer else ():
+            await layer.group_send(group(student), {"type": "lab.changed"})
+    except Exception as down:  # the layer's errors are those of whatever is behind it
+        log.warning("no notice to %d students: %s", len(student_ids), down)

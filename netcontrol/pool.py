@@ -7,13 +7,16 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from netcontrol import why
+from netcontrol.counts import observe
 from netcontrol.models import Machine, Sandbox, Waiting
 
 DEFAULT_LAYOUT = "lab"
 TRIES = 3  # boots that may fail in a row
+IN_DOUBT = timedelta(seconds=20)  # a little longer than from one reaping to the next
 BOOT_MINUTES = 2  # a row that has been booting for longer has lost its worker
 
 
@@ -23,11 +26,12 @@ def request(owner, layout: str = DEFAULT_LAYOUT) -> Sandbox | Waiting:
     if mine and mine.layout == layout:
         return mine
     if mine:
-        mine.end("You went on to a lesson that needs other hosts.")
+        mine.end(why.OTHER_HOSTS)
     if not Waiting.objects.filter(layout=layout).exclude(owner=owner).exists():
         try:
             with transaction.atomic():
                 if sandbox := Sandbox.claim(owner, layout):
+                    observe("wait_seconds", 0)
                     return sandbox
         except IntegrityError:  # the same student pressed Start twice, and the other request won
             if mine := Sandbox.of(owner):
@@ -36,14 +40,47 @@ def request(owner, layout: str = DEFAULT_LAYOUT) -> Sandbox | Waiting:
     return waiting
 
 
+def hand_over(before, after) -> Sandbox | None:
+    """All that `before` has becomes `after`'s: ended labs with their commands, a lab that boots or runs, the place in line.
+
+    Nobody has two labs: the one of `after` stays, the other is ended and returned, for its caller to have it removed.
+    """
+    mine, theirs = Sandbox.of(before), Sandbox.of(after)
+    ended = mine if mine and theirs and mine.end(why.SIGNED_IN) else None
+    Sandbox.objects.filter(owner=before).update(owner=after)
+    lines = Waiting.objects.filter(owner__in=[before, after]).order_by("pk")
+    if mine or theirs:
+        lines.delete()
+    elif first := lines.first():  # of two places in line, the better one
+        lines.exclude(pk=first.pk).delete()
+        Waiting.objects.filter(pk=first.pk).update(owner=after)
+    return ended
+
+
 def serve() -> list[Sandbox]:
-    """Give ready sandboxes to those in line, first come first served. Returns what was given."""
-    given = []
+    """Give ready sandboxes to those in line, first come first served. Returns what was given.
+
+    Several workers may serve at once. Once there is nothing for somebody in line, nobody behind them who wants the same is served either: what
+    becomes ready meanwhile is given by whoever booted it, from the front of the line again.
+    """
+    given: list[Sandbox] = []
+    none: set[str] = set()
     for waiting in Waiting.objects.select_related("owner"):
+        if waiting.layout in none:
+            continue
         if Sandbox.of(waiting.owner):
             waiting.delete()
-        elif sandbox := Sandbox.claim(waiting.owner, waiting.layout):
+            continue
+        try:
+            with transaction.atomic():
+                sandbox = Sandbox.claim(waiting.owner, waiting.layout)
+        except IntegrityError:  # another worker served them just now
+            continue
+        if sandbox:
             given.append(sandbox)
+            observe("wait_seconds", (timezone.now() - waiting.since).total_seconds())
+        else:
+            none.add(waiting.layout)
     return given
 
 
@@ -57,7 +94,7 @@ def plan(machine: Machine) -> list[Sandbox]:
         machine = Machine.objects.select_for_update().get(pk=machine.pk)
         held = Sandbox.objects.filter(machine=machine, gone_at=None)
         room = machine.capacity - held.count()
-        coming = Counter(held.filter(state__in=[Sandbox.State.BOOTING, Sandbox.State.READY]).values_list("layout", flat=True))
+        coming = _coming(held)
         taken = set(held.values_list("wire", flat=True))
         free_wires = (number for number in range(machine.wires) if number not in taken)
         wanted: list[tuple[str, int | None]] = []
@@ -72,6 +109,26 @@ def plan(machine: Machine) -> list[Sandbox]:
             Sandbox(machine=machine, layout=layout, owner_id=owner, wire=next(free_wires)) for layout, owner in wanted[: max(0, room)]
         ]
         return Sandbox.objects.bulk_create(rows)
+
+
+def _coming(held: QuerySet[Sandbox]) -> Counter[str]:
+    """How many of these can be given to somebody, now or when they are up, by their layout."""
+    return Counter(held.filter(state__in=[Sandbox.State.BOOTING, Sandbox.State.READY]).values_list("layout", flat=True))
+
+
+def make_room(machine: Machine) -> list[Sandbox]:
+    """End pooled sandboxes that nobody in line can use, as many as are in the way of those who wait for other hosts. Returns them, to be removed."""
+    if not Waiting.objects.exists():  # asked every few seconds; the database is locked for those who wait only
+        return []
+    with transaction.atomic():
+        machine = Machine.objects.select_for_update().get(pk=machine.pk)
+        held = Sandbox.objects.filter(machine=machine, gone_at=None)
+        coming = _coming(held)
+        waited_for = Counter(Waiting.objects.values_list("layout", flat=True))
+        short = sum((waited_for - coming).values()) - (machine.capacity - held.count())
+        ready = held.filter(state=Sandbox.State.READY).order_by("-created_at")
+        spare = [sandbox for sandbox in ready if sandbox.layout not in waited_for]
+        return [sandbox for sandbox in spare[: max(0, short)] if sandbox.end("Its place was needed for a lab with other hosts.")]
 
 
 def failing(machine: Machine) -> bool:
@@ -89,16 +146,25 @@ def give_up(owner_id: int) -> bool:
     return True
 
 
+def move(machine: Machine, by: timedelta) -> None:
+    """This machine's clock was set by so much: what was to happen in ten minutes still is. Times of the last seconds may be of either clock, and stay:
+    nobody's lab ends early for it."""
+    now = timezone.now()
+    live = Sandbox.objects.filter(machine=machine, state__in=Sandbox.LIVE)
+    for field, told_by in (("ends_at", "claimed_at"), ("active_at", "active_at"), ("claimed_at", "claimed_at"), ("created_at", "created_at")):
+        live.exclude(**{f"{told_by}__range": (now - IN_DOUBT, now)}).exclude(**{field: None}).update(**{field: F(field) + by})
+
+
 def overdue() -> list[tuple[Sandbox, str]]:
     """Claimed sandboxes whose time is up or whose student has gone, with the sentence that says so."""
     now = timezone.now()
     late = [
-        (s, f"Your lab ended at {timezone.localtime(s.ends_at):%H:%M}: its time was up.")
+        (s, why.TIME_UP % {"time": f"{timezone.localtime(s.ends_at):%H:%M}"})
         for s in Sandbox.objects.filter(state=Sandbox.State.CLAIMED, ends_at__lte=now)
     ]
     idle = now - timedelta(minutes=settings.SANDBOX_IDLE_MINUTES)
     return late + [
-        (s, f"Your lab ended: nothing was typed or read for {settings.SANDBOX_IDLE_MINUTES} minutes.")
+        (s, why.IDLE % {"minutes": settings.SANDBOX_IDLE_MINUTES})
         for s in Sandbox.objects.filter(state=Sandbox.State.CLAIMED, ends_at__gt=now, active_at__lte=idle)
     ]
 

@@ -18,8 +18,19 @@ from django.db import close_old_connections, transaction
 from django.db.models import F, Sum
 from django.utils import timezone
 
-from netcontrol.agent.limits import HEAD, MAX_COMMAND, MAX_COMMANDS, MAX_OUTPUT, MAX_OUTPUT_WAITING, MAX_WAITING
+from netcontrol.agent.limits import (
+    COMMANDS_A_MINUTE,
+    COMMANDS_AT_ONCE,
+    HEAD,
+    MAX_COMMAND,
+    MAX_COMMANDS,
+    MAX_OUTPUT,
+    MAX_OUTPUT_WAITING,
+    MAX_WAITING,
+)
 from netcontrol.capture import Printed
+from netcontrol.counts import count
+from netcontrol.fair import Pace
 from netcontrol.models import Command, Sandbox
 from netcontrol.plain import read
 
@@ -51,13 +62,14 @@ class CommandRecord:
     def __init__(self, sandbox: uuid.UUID, ended: Callable[[dict[str, Any]], None]):
         self.sandbox, self.ended = sandbox, ended
         self.room_for, self.full = MAX_COMMANDS, False
+        self.pace = Pace(COMMANDS_A_MINUTE / 60, COMMANDS_AT_ONCE)
         self.output_room: int | None = None  # bytes; None: the database was not asked yet
         self.changes: asyncio.Queue[tuple[Callable[[], Any], int, Callable[[], None]]] = asyncio.Queue(MAX_WAITING)  # change, bytes of output in it, written
         self.output_waiting = 0
 
     def started(self, m: dict[str, Any], at: datetime, written: Callable[[], None]) -> None:
-        if self.room_for <= 0:
-            return
+        if self.room_for <= 0 or not self.pace.spare():
+            return count("dropped", what="commands")
         self.room_for -= 1
         self._queue(partial(self._start, m, at), written=written)
 

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db.models import Sum
 from django.utils import timezone
 
-from netcontrol import lease
+from netcontrol import lease, why
 from netcontrol.models import Machine, Sandbox, Waiting
 
 
@@ -23,7 +23,7 @@ def lab_state(user, worker: str | None = None) -> dict[str, Any]:
         return {**state, **_waiting(waiting)}
     last = Sandbox.objects.filter(owner=user, state__in=[Sandbox.State.ENDED, Sandbox.State.FAILED]).order_by("-ended_at").first()
     if last:
-        return {**state, "state": last.state, "sandbox": str(last.pk), "why": last.why}
+        return {**state, "state": last.state, "sandbox": str(last.pk), "why": why.say(last.why)}
     return state
 
 
@@ -50,7 +50,7 @@ def _waiting(waiting: Waiting) -> dict[str, Any]:
     failed = Sandbox.objects.filter(owner=waiting.owner_id, state=Sandbox.State.FAILED, created_at__gte=waiting.since).order_by("-created_at").first()
     return {
         "state": "waiting",
-        "why": failed.why if failed else "",
+        "why": why.say(failed.why) if failed else "",
         "place": waiting.place,
         "in_use": claimed.count(),
         "capacity": Machine.objects.aggregate(all=Sum("capacity"))["all"] or 0,

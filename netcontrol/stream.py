@@ -5,7 +5,10 @@
     pb:<lab>:out:<sandbox>:<shell>   one shell's output and events in order, the newest 1 to 2 MiB
     pb:<lab>:pos:<sandbox>           hash: shell -> how far its log goes; `epoch`, the name of this Redis' memory
     pb:<lab>:lease:<sandbox>         token of the attach that carries it (lease.py)
+    pb:<lab>:silent:<sandbox>        its hosts that do not answer, joined by commas (lease.py)
     pb:<lab>:ask:<sandbox>           somebody asked for an attach a moment ago (lease.py)
+
+The network that is seen, and how it changed, is in network/live/store.py.
 
 Log and position are written by one script that also checks the lease: a worker that lost it can write nothing.
 """
@@ -172,20 +175,25 @@ async def append(line: Line, sandbox: str, token: str, entries: list[Entry], pos
         what = entry.data if entry.message is None else json.dumps(entry.message, separators=(",", ":"))
         written.append(what)
         arguments += [number[entry.shell], entry.shell if entry.message is None else "", entry.offset, what]
-    try:
-        ids = await line("EVAL", APPEND, len(keys), *keys, *arguments)
-    except redis.ResponseError as refused:
-        if "LEASELOST" in str(refused):
-            raise LeaseLost from None
-        if str(refused).startswith("OOM"):
-            raise redis.ConnectionError("Redis is full") from None
-        raise
+    ids = await evaluate(line, APPEND, keys, arguments)
     for entry, id, what in zip(entries, ids, written):
         tails.setdefault(entry.shell, Tail()).add(id.decode(), ENTRY_COST + len(what))
     for shell in number:
         oldest = tails[shell].cut()
         if oldest:
             await line("XTRIM", _log_key(sandbox, shell), "MINID", oldest)
+
+
+async def evaluate(line: Line, script: str, keys: list[str], arguments: list[Any]) -> Any:
+    """A script that writes what only the holder of the lease may write. Raises LeaseLost."""
+    try:
+        return await line("EVAL", script, len(keys), *keys, *arguments)
+    except redis.ResponseError as refused:
+        if "LEASELOST" in str(refused):
+            raise LeaseLost from None
+        if str(refused).startswith("OOM"):
+            raise redis.ConnectionError("Redis is full") from None
+        raise
 
 
 async def positions(line: Line, sandbox: str) -> tuple[str, dict[str, dict[str, Any]]]:
@@ -242,6 +250,6 @@ def forget(sandbox: str) -> None:
     try:
         with sync() as r:
             shells = [name.decode() for name in r.hkeys(key("pos", sandbox)) if name != b"epoch"]  # type: ignore[union-attr]
-            r.delete(key("in", sandbox), key("pos", sandbox), key("ask", sandbox), *(_log_key(sandbox, s) for s in ["", *shells]))
+            r.delete(*(key(kind, sandbox) for kind in ("in", "pos", "ask", "net", "changed", "past")), *(_log_key(sandbox, s) for s in ["", *shells]))
     except Unreachable as down:
         log.warning("sandbox %s is not forgotten yet: %s", sandbox, down)

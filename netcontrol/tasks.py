@@ -1,23 +1,25 @@
 """What Celery runs on a machine: boot, attach, remove, keep the pool, reap, reconcile, forget. Thin: the rules are in pool.py and
-models.py, the work is in engine/ and attach.py. Must not know lessons.
+models.py, the work is in engine/ and attach.py; who orders it (orders.py) needs none of that. Must not know lessons.
 
-`attach` runs in the threads pool of the queue attach@<machine>, everything else in the prefork pool of `control`.
+`attach` and `look_after` run in the threads pool of the queue attach@<machine>, everything else here in the prefork pool of `control`.
 """
 import logging
 import uuid
 
 from celery import shared_task
-from celery.signals import worker_ready
+from celery.signals import heartbeat_sent, worker_ready
 from django.conf import settings
+from django.core.management import call_command
 from django.utils import timezone
 from docker.errors import DockerException
-from kombu.exceptions import OperationalError
 from requests.exceptions import RequestException
 
-from netcontrol import lease, notices, pool, stream
+from netcontrol import clock, heartbeat, lease, notices, orders, pool, stream, why
+from netcontrol.counts import count, observe
 from netcontrol.engine import this_engine
 from netcontrol.errors import LabError
 from netcontrol.models import Command, Host, Machine, Sandbox, Waiting
+from netcontrol.orders import refill, tell
 
 log = logging.getLogger(__name__)
 ENGINE_FAULTS = (LabError, DockerException, RequestException)  # said once in the log; the next beat tries again
@@ -26,35 +28,10 @@ ENGINE_FAULTS = (LabError, DockerException, RequestException)  # said once in th
 def this_machine() -> Machine:
     """The row of this machine, made or corrected from what it is now."""
     engine = this_engine()
-    capacity = settings.CAPACITY or engine.machine.capacity(settings.HOST_MEMORY_MIB)
     machine, _ = Machine.objects.update_or_create(
-        name=settings.MACHINE, defaults={"capacity": min(capacity, engine.wires.count), "wires": engine.wires.count, "seen_at": timezone.now()}
+        name=settings.MACHINE, defaults={"capacity": engine.capacity(settings.CAPACITY), "wires": engine.wires.count, "seen_at": timezone.now()}
     )
     return machine
-
-
-def enqueue(task, *args, countdown: float | None = None) -> None:
-    """Hand a task to Celery now or never. Raises LabError when Redis does not take it."""
-    try:
-        task.apply_async(args, countdown=countdown, retry=False)
-    except OperationalError as down:
-        raise LabError("not_now", "The lab's Redis does not answer, so nothing can be started.", "It is started again by itself: try again in a few seconds.") from down
-
-
-def start(owner, layout: str) -> Sandbox | Waiting:
-    """A student wants a sandbox: claim one or take a place in line, and see that the pool is filled again."""
-    got = pool.request(owner, layout)
-    waits = isinstance(got, Waiting)
-    if waits or not Sandbox.objects.filter(state=Sandbox.State.READY).exists():
-        # Refilling competes with the first prompt for the machine's cores, so it comes a moment later, unless somebody waits for it.
-        enqueue(keep_pool, countdown=None if waits else 1)
-    tell(owner.pk)
-    return got
-
-
-def tell(owner_id: int | None) -> None:
-    if owner_id:
-        notices.notify(owner_id)
 
 
 @shared_task
@@ -75,13 +52,18 @@ def boot(sandbox_id: str) -> None:
     try:
         ids = engine.boot(sandbox.pk, sandbox.wire, hosts, progress)
     except ENGINE_FAULTS as broken:
+        count("boots", outcome="failed")
         log.error("sandbox %s did not boot: %s", sandbox, broken)
-        message = broken.args[0] if isinstance(broken, LabError) else "The lab's engine does not answer."
+        message = broken.args[0] if isinstance(broken, LabError) else why.ENGINE
         sandbox.end(message, Sandbox.State.FAILED)
         if sandbox.owner_id:
             pool.give_up(sandbox.owner_id)
         tell(sandbox.owner_id)
         return
+    took = max(seconds for parts in sandbox.boot.values() for seconds in parts.values())
+    count("boots", outcome="up")
+    observe("boot_seconds", took)
+    log.info("booted in %.1f s", took)
     Host.objects.bulk_create(Host(sandbox=sandbox, name=name, address=hosts[name], container_id=ids[name]) for name in hosts)
     ready = Sandbox.objects.filter(pk=sandbox.pk, state=Sandbox.State.BOOTING).update(state=Sandbox.State.READY, owner=None, boot=sandbox.boot)
     if not ready:  # ended meanwhile
@@ -90,10 +72,10 @@ def boot(sandbox_id: str) -> None:
 
 
 def hand_out() -> None:
-    for sandbox in pool.serve():
-        tell(sandbox.owner_id)
-    for owner in Waiting.objects.values_list("owner", flat=True):
-        tell(owner)
+    """Serve the line. When it moved, everybody in it has another place."""
+    given = pool.serve()
+    if given:
+        notices.notify(*(sandbox.owner_id for sandbox in given), *Waiting.objects.values_list("owner", flat=True))
 
 
 @shared_task(time_limit=None, soft_time_limit=None)
@@ -102,6 +84,25 @@ def attach(sandbox_id: str) -> None:
     from netcontrol.attach import carry
 
     carry(sandbox_id)
+
+
+@shared_task
+def look_after(sandbox_id: str) -> None:
+    """A host of this sandbox does not answer: when it has stopped, the lab is over."""
+    sandbox = Sandbox.objects.filter(pk=sandbox_id, state=Sandbox.State.CLAIMED).first()
+    try:
+        if sandbox and (because := stopped(sandbox)):
+            orders.end(sandbox, because)
+            tell(sandbox.owner_id)
+    except ENGINE_FAULTS as broken:
+        log.error("the engine does not answer: %s", broken)
+
+
+def stopped(sandbox: Sandbox) -> str:
+    """Why this sandbox has a host that runs no more; nothing when all run."""
+    hosts = this_engine().stopped(sandbox.pk)
+    inside = sorted(host for host, shut_down in hosts.items() if shut_down)
+    return why.SHUT_DOWN % {"host": inside[0]} if inside else why.HOST_STOPPED if hosts else ""
 
 
 @shared_task
@@ -117,39 +118,51 @@ def remove(sandbox_id: str) -> None:
         return
     stream.forget(str(sandbox.pk))
     Sandbox.objects.filter(pk=sandbox.pk).update(gone_at=timezone.now())
+    log.info("removed")
+    if Waiting.objects.exists():
+        refill()
 
 
 @shared_task
-def keep_pool() -> None:
-    """Serve the line, then boot what is missing."""
+def keep_pool(asked: int | None = None) -> None:
+    """Serve the line, make room for who waits for other hosts than the pooled ones, then boot what is missing. `asked`: by `refill`, with this countdown."""
+    if asked is not None:
+        lease.asked_no_more(f"{keep_pool.name}/{asked}")  # who asks from now on may have come too late for what is read below
     hand_out()
-    for sandbox in pool.plan(this_machine()):
+    machine = this_machine()
+    for sandbox in pool.make_room(machine):
+        remove(str(sandbox.pk))
+    for sandbox in pool.plan(machine):
         boot.delay(str(sandbox.pk))
 
 
 @shared_task
 def reap() -> None:
-    """End what is over its time, its student's patience or its disk, and remove what has ended."""
+    """End what is over its time, its student's patience or its share, and remove what has ended."""
+    machine = this_machine()
+    if by := clock.stepped(machine.name):
+        log.warning("the clock of %s was set by %s", machine.name, by)
+        pool.move(machine, by)
     overdue = pool.overdue()
     try:
-        overdue += fat_hosts()
+        overdue += greedy_hosts()
     except ENGINE_FAULTS as broken:
         log.error("the engine does not answer: %s", broken)
-    for sandbox, why in overdue:
-        if sandbox.end(why):
+    for sandbox, because in overdue:
+        if sandbox.end(because):
             tell(sandbox.owner_id)
     for sandbox in pool.lost_boots():
-        sandbox.end("Your lab did not start in time. This is a fault of the lab, not of yours: get another one.", Sandbox.State.FAILED)
+        sandbox.end(why.LATE, Sandbox.State.FAILED)
         tell(sandbox.owner_id)
-    for sandbox in pool.to_remove(this_machine()):
+    for sandbox in pool.to_remove(machine):
         remove(str(sandbox.pk))
 
 
-def fat_hosts() -> list[tuple[Sandbox, str]]:
-    """Sandboxes with a host whose root layer has outgrown HOST_DISK_MIB."""
-    fat = {pk for pk, mib in this_engine().disk_use().items() if mib > settings.HOST_DISK_MIB}
-    why = f"Your lab ended: a host had written more than {settings.HOST_DISK_MIB} MiB to its disk."
-    return [(s, why) for s in Sandbox.objects.filter(pk__in=fat, state__in=[Sandbox.State.READY, Sandbox.State.CLAIMED])]
+def greedy_hosts() -> list[tuple[Sandbox, str]]:
+    """Sandboxes with a host that takes more than its share of what is watched, not bounded."""
+    engine, running = this_engine(), Sandbox.objects.filter(state__in=[Sandbox.State.READY, Sandbox.State.CLAIMED])
+    fat = {pk for pk, mib in engine.disk_use().items() if mib > settings.HOST_DISK_MIB}
+    return [(s, why.FAT % {"mib": settings.HOST_DISK_MIB}) for s in running.filter(pk__in=fat)] + [(s, why.GROUPS) for s in running.filter(pk__in=engine.many_groups())]
 
 
 @shared_task
@@ -160,18 +173,24 @@ def reconcile() -> None:
     try:
         running = engine.sandboxes()
         for sandbox in Sandbox.objects.filter(machine=machine, state__in=[Sandbox.State.READY, Sandbox.State.CLAIMED]).exclude(pk__in=running):
-            if sandbox.pk not in engine.sandboxes() and sandbox.end("Your lab's host stopped: the machine or its engine was restarted."):
+            if sandbox.pk not in engine.sandboxes() and sandbox.end(stopped(sandbox) or why.HOST_STOPPED):
                 tell(sandbox.owner_id)
         alive: dict[uuid.UUID, int] = dict(Sandbox.objects.filter(machine=machine, gone_at=None).values_list("pk", "wire"))
         for name in engine.sweep(alive):
             log.warning("removed %s, which no sandbox owns", name)
     except ENGINE_FAULTS as broken:
         log.error("the engine does not answer: %s", broken)
+    try:
+        if engine.gateway.settle():
+            log.warning("the way out of the hosts was not as it should be, and is made anew")
+    except LabError as broken:
+        log.error("the way out of the hosts cannot be made: %s", broken)
 
 
 @shared_task
 def forget_old() -> None:
-    """History is kept for HISTORY_DAYS."""
+    """History is kept for HISTORY_DAYS, and no session longer than its cookie."""
+    call_command("clearsessions")
     commands, sandboxes = Command.forget_old(), Sandbox.forget_old()
     if commands or sandboxes:
         log.info("forgot %d commands and %d sandboxes", commands, sandboxes)
@@ -180,12 +199,20 @@ def forget_old() -> None:
 @worker_ready.connect
 def begin(sender, **_) -> None:
     """A worker starts: the leases of its predecessor are void; boots that its predecessor began will never end."""
-    if settings.ATTACH_QUEUE in sender.app.amqp.queues.consume_from:
+    queues = sender.app.amqp.queues.consume_from
+    if settings.ATTACH_QUEUE in queues:
         lease.void()
+    if settings.CELERY_TASK_DEFAULT_QUEUE not in queues:
         return
     for sandbox in Sandbox.objects.filter(machine=this_machine(), state=Sandbox.State.BOOTING):
-        sandbox.end("The lab was restarted while your lab started. You keep your place.", Sandbox.State.FAILED)
+        sandbox.end(why.RESTARTED, Sandbox.State.FAILED)
     reconcile.delay()
     reap.delay()
     keep_pool.delay()
     forget_old.delay()  # a lab that is switched off at night has no daily run
+
+
+@heartbeat_sent.connect
+def beat(sender, **_) -> None:
+    """Every two seconds in each worker's main process, whatever its tasks are at."""
+    heartbeat.tell(sender.eventer.hostname)

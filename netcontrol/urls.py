@@ -7,7 +7,6 @@ urlpatterns = [
     path("reset", views.reset, name="reset"),
     path("end", views.end, name="end"),
     path("state", views.state, name="state"),
-    path("health", views.health, name="health"),
     path("history", views.history, name="history"),
     path("history.txt", views.transcript, name="transcript"),
     path("history/<uuid:pk>", views.command, name="command"),

@@ -59,8 +59,9 @@ async def until(true, seconds: float = PATIENCE):
 class AgentProcess:
     """The agent as it runs in a host, but with a home and a socket folder of the test's."""
 
-    def __init__(self, dock: Path, home: Path):
-        self.dock, self.home, self.process = dock, home, None
+    def __init__(self, dock: Path, home: Path, world: tuple[str, ...] = ()):
+        """`world`: what the agent is started by."""
+        self.dock, self.home, self.world, self.process = dock, home, world, None
         dock.mkdir(parents=True, exist_ok=True)
         home.mkdir(parents=True, exist_ok=True)
 
@@ -68,7 +69,7 @@ class AgentProcess:
         path = self.dock / "agent.sock"
         path.unlink(missing_ok=True)
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8"}
-        self.process = subprocess.Popen([sys.executable, "-IS", str(AGENT), "--socket", str(path)], env=environment)
+        self.process = subprocess.Popen([*self.world, sys.executable, "-IS", str(AGENT), "--socket", str(path)], env=environment)
         end = time.monotonic() + PATIENCE
         while True:
             with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
@@ -235,8 +236,8 @@ class Page:
         self.task = None
 
     @classmethod
-    async def open(cls, user, since: dict | None = None, hello: bool = True) -> "Page":
-        communicator = ApplicationCommunicator(LabConsumer.as_asgi(), {"type": "websocket", "path": "/ws/lab/", "user": user})
+    async def open(cls, user, since: dict | None = None, hello: bool = True, **scope) -> "Page":
+        communicator = ApplicationCommunicator(LabConsumer.as_asgi(), {"type": "websocket", "path": "/ws/lab/", "user": user, **scope})
         await communicator.send_input({"type": "websocket.connect"})
         assert (await communicator.receive_output(5))["type"] == "websocket.accept"
         page = cls(communicator)

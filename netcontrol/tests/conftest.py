@@ -11,6 +11,11 @@ from netcontrol.tests.agent_fixtures import Carrying, Page, agent, db, docks, ma
 __all__ = ["agent", "docks", "private_redis"]
 
 
+@pytest.fixture(autouse=True)
+def no_page_is_left_open(monkeypatch):
+    monkeypatch.setattr(consumers, "_pages", {})
+
+
 @pytest.fixture
 def asked(monkeypatch):
     """Celery's place: attaches that were asked for run on this loop."""

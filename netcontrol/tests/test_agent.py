@@ -12,7 +12,7 @@ import pytest
 
 from netcontrol.agent.limits import RING, WINDOW
 from netcontrol.dial import dial, execute, open_socket
-from netcontrol.tests.agent_fixtures import Talk
+from netcontrol.tests.agent_fixtures import Talk, until
 
 
 @pytest.fixture
@@ -352,6 +352,43 @@ async def test_execute(agent):
     with pytest.raises(OSError):
         await execute(agent.dock, 5, argv=["/no/such/program"])
     assert b64decode("") == b""
+
+
+async def test_a_script_is_in_no_command_line(agent):
+    """What it does may be what a student is to find out, and `ps` is the student's."""
+    secret = "echo not-to-be-seen >/dev/null"
+    look = "cat /proc/*/cmdline /proc/*/environ 2>/dev/null | tr '\\0' ' '; ls -l /proc/$$/fd /proc/self/fd"
+    done = await execute(agent.dock, 10, script=f"{secret}\n{look}")
+    said = done["out"].decode(errors="replace")
+    assert done["exit_code"] == 0 and "/bin/bash /proc/self/fd/3" in said
+    assert "not-to-be-seen" not in said
+    self_fds = said.rsplit("/proc/self/fd", 1)[1]
+    assert "memfd" not in self_fds and "0 -> /dev/null" in self_fds  # programs of the script cannot read it either, nor what comes behind
+
+
+@pytest.mark.parametrize("size", [100, 70_000, 900_000])
+async def test_scripts_of_any_length(agent, size):
+    """A pipe holds 64 KiB; nothing on the way waits for somebody to read the rest."""
+    done = await execute(agent.dock, 20, script="# " + "x" * size + "\necho begin; read line; echo $?$line\n" + "true\n" * 2000 + "echo end")
+    assert (done["out"], done["exit_code"]) == (b"begin\n1\nend\n", 0)
+
+
+async def test_errors_of_a_script_name_its_lines(agent):
+    done = await execute(agent.dock, 5, script="nosuch1\ntrue\nnosuch3")
+    assert done["err"] == b"/proc/self/fd/3: line 1: nosuch1: command not found\n/proc/self/fd/3: line 3: nosuch3: command not found\n"
+    assert (await execute(agent.dock, 5, script="if"))["exit_code"] == 2
+    assert (await execute(agent.dock, 5, script=""))["exit_code"] == 0
+    assert (await execute(agent.dock, 5, script="#!/bin/sh\nexit 4"))["exit_code"] == 4
+    assert (await execute(agent.dock, 5, script="cat <<'END'\nünï \\ $x\nEND"))["out"] == "ünï \\ $x\n".encode()
+
+
+async def test_whoever_hangs_up_ends_what_they_asked_for(agent, tmp_path):
+    link = await dial(agent.dock)
+    link.send("execute", request="1", seconds=100, script=f"echo $$ > {tmp_path}/pid; exec sleep 100")
+    await until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+    link.close()
+    await until(lambda: not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists())
+    assert (await execute(agent.dock, 5, script="echo $HOME"))["exit_code"] == 0
 
 
 async def test_execute_does_not_disturb_the_worker(agent, talk):

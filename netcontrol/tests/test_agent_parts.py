@@ -1,6 +1,9 @@
 """The agent's parts on their own: frames, ring, marks. Whatever the pieces in which bytes come, the result is the same."""
 import itertools
+import os
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from netcontrol.agent.limits import MAX_MARK
 from netcontrol.agent.marks import Marks, unescape
 from netcontrol.agent.protocol import BadFrame, Frames, message, output, parse_message, parse_output
 from netcontrol.agent.ring import Ring
+from netcontrol.agent.shells import BROKEN_OFF, Shell
 
 NONCE = "5ec2e7"
 
@@ -46,7 +50,7 @@ def test_any_bytes_are_frames_or_refused(data):
 
 def test_a_frame_that_is_too_long_is_refused_before_it_is_read():
     with pytest.raises(BadFrame):
-        Frames().feed(b"\x00\x10\x00\x01J")
+        list(Frames().feed(b"\x00\x10\x00\x01J"))
 
 
 @given(st.lists(st.binary(max_size=90), max_size=40), st.integers(1, 64), st.integers(0, 2**40))
@@ -146,3 +150,27 @@ def test_bash_escapes_what_unescape_undoes():
 
 def test_unescape_stands_what_is_not_escaped():
     assert unescape(b"100%") == "100%" and unescape(b"%zz%41") == "%zzA"
+
+
+def test_a_ctrl_c_that_was_answered_is_no_reason_to_refuse_the_next_run(shell):
+    """A slow bash did run the line that seemed unfinished; its prompt is still on the way when the next Run comes, and that one waits for it."""
+    shell.state = "prompt"
+    assert shell.start_run("first", "true") == "" and shell.run.typed
+    shell.broke_at = time.monotonic() - 2 * BROKEN_OFF  # `look` took it for unfinished
+    shell._mark(["C", b"%.6f" % time.time(), b"true"])
+    shell._mark(["D", b"0", b"%.6f" % time.time()])
+    assert shell.start_run("second", "true") == ""
+    shell.look()
+    told = [(m["type"], m["block"]) for _, _, m in shell.events]
+    assert told == [("command.started", "first"), ("command.finished", "first")]
+    shell._mark(["B", b"0", b"%.6f" % time.time()])
+    assert shell.run.block == "second" and shell.run.typed
+
+
+@pytest.fixture
+def shell():
+    """With a bash that nobody reads: the marks are the test's."""
+    one = Shell("lab", 80, 24)
+    yield one
+    os.kill(one.pid, signal.SIGKILL)
+    one.reap()

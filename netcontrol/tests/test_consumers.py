@@ -5,7 +5,9 @@ import time
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.backends.db import SessionStore
 from django.db import OperationalError
+from django.test import Client
 
 from lessons.models import Student
 from netcontrol import consumers, notices
@@ -285,3 +287,49 @@ async def test_a_page_that_comes_back_is_not_told_old_ends(lab):
     told = [event for event in back.events if event["type"] in ("shell.opened", "shell.closed")]
     assert not told, (told, again)
     await back.close()
+
+
+@pytest.mark.parametrize("how", ["signed out", "another password", "another name"])
+async def test_a_page_whose_session_is_over_is_closed(lab, how):
+    """Signing out in one tab leaves no terminal open in another."""
+    alice, _, _ = lab
+    browser, other = Client(), Client()
+    await db(browser.force_login)(alice)
+    await db(other.force_login)(alice)
+    page = await Page.open(alice, session=SessionStore(browser.cookies["patchbay"].value))
+    there = await Page.open(alice, session=SessionStore(other.cookies["patchbay"].value))
+    await page.shell()
+    if how == "signed out":
+        await db(browser.logout)()
+    elif how == "another password":
+        alice.set_password("correct horse 7")
+        await db(alice.save)()
+    else:
+        await db(browser.force_login)(await db(Student.objects.create)(username="bob"))
+    await notices.anotify(alice.pk)
+    await page.get("closed", code=4403)
+    if how == "another password":
+        await there.get("closed", code=4403)
+    else:
+        await there.run("true", block="1")
+    await page.close()
+    await there.close()
+
+
+@pytest.mark.parametrize(("scope", "language"), [({}, "en"), ({"headers": [(b"accept-language", b"zh-CN,zh;q=0.9")]}, "zh"), ({"cookies": {"patchbay-language": "zh-hans"}}, "zh"), ({"cookies": {"patchbay-language": "en"}, "headers": [(b"accept-language", b"zh-CN")]}, "en")])
+async def test_a_page_is_told_in_its_language(lab, scope, language):
+    alice, sandbox, _ = lab
+    page = await Page.open(alice, **scope)
+    other = await Page.open(alice)
+    await page.shell()
+    await other.shell()
+    for one, speaks in ((page, language), (other, "en")):
+        await one.send("run", shell="nowhere", block="1", text="true")
+        error = await one.get("error")
+        assert error["message"].isascii() is (speaks == "en") and error["code"] == "unknown_shell"
+    await db(sandbox.end)("You ended it.")
+    await notices.anotify(alice.pk)
+    for one, speaks in ((page, language), (other, "en")):
+        assert (await one.get("sandbox.state", state="ended"))["why"].isascii() is (speaks == "en")
+    await page.close()
+    await other.close()

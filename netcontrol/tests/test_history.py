@@ -5,6 +5,8 @@ from html import unescape
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from lessons.models import Student
@@ -309,11 +311,11 @@ def test_pages(client, lab):
 
 def test_a_constant_number_of_queries(client, alice, lab, django_assert_num_queries):
     ran(lab)
-    with django_assert_num_queries(5):  # session, student, count, order, rows
+    with django_assert_num_queries(6):  # session, student, count, order, rows; has the guest anything to keep
         client.get("/lab/history")
     for n in range(60):
         ran(ended_lab(alice, BEGAN + timedelta(days=n + 1)), minutes=1440 * (n + 1))
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         client.get("/lab/history?q=t")
 
 
@@ -322,6 +324,14 @@ def test_only_reading(client, alice):
 
 
 # How long
+
+
+def test_sessions_that_are_over_are_forgotten(client, alice):
+    over, client_key = SessionStore(), client.session.session_key
+    over.set_expiry(-1)
+    over.save()
+    tasks.forget_old()
+    assert list(Session.objects.values_list("pk", flat=True)) == [client_key]
 
 
 def test_old_rows_are_forgotten(client, alice, settings, monkeypatch):
@@ -350,7 +360,7 @@ def test_old_rows_are_forgotten(client, alice, settings, monkeypatch):
 def test_words():
     assert [duration(ms) for ms in (0.4, 99.4, 100, 9949, 9950, 65_000, 7_380_000)] == ["0 ms", "99 ms", "0.1 s", "9.9 s", "9 s", "1 min 5 s", "2 h 3 min"]
     assert [span(timedelta(seconds=s)) for s in (-5, 40, 540, 6120, 7200)] == ["0 s", "40 s", "9 min", "1 h 42 min", "2 h"]
-    assert count(1, "line,lines") == "1 line" and count(1200, "byte,bytes") == "1,200 bytes"
+    assert count(1, "line") == "1 line" and count(1200, "byte") == "1,200 bytes"
 
 
 def test_marked_is_literal():

@@ -1,10 +1,14 @@
 """What a hostile agent may not do to the worker: one HostLink, told things that no agent of ours says."""
+import asyncio
+import socket
 import uuid
 
 import pytest
+import uvloop
 
 from netcontrol.agent.limits import EVENT_COST, MAX_PLACES
 from netcontrol.agent.protocol import BadFrame
+from netcontrol.dial import Link
 from netcontrol.hostlink import HostLink
 from netcontrol.outbox import Outbox
 from netcontrol.stream import Place
@@ -95,3 +99,17 @@ async def test_at_a_prompt_nothing_is_captured(host):
     with pytest.raises(EOFError):
         await host._talk(Line(welcome("a"), ("O", ("a", 0, b"root@lab:~# "))))
     assert host.outbox.captures == {} and host.outbox.places["a"].offset == 12
+
+
+def test_a_word_into_a_lost_connection_is_lost():
+    """uvloop, which carriers run on, refuses to write to one that has just gone: that is no reason to end one."""
+
+    async def speak() -> None:
+        ours, theirs = socket.socketpair()
+        link = Link(*await asyncio.open_unix_connection(sock=ours))
+        theirs.close()
+        link.writer.transport.abort()
+        await asyncio.sleep(0.01)
+        link.send("view", acks={})
+
+    uvloop.run(speak())

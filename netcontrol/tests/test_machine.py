@@ -67,6 +67,21 @@ def test_limits_are_raised_and_never_lowered(tmp_path):
     assert (tmp_path / "proc/sys/fs/aio-max-nr").read_text() == "99999999\n"
 
 
+def test_a_missing_module_is_loaded_and_one_that_is_there_is_not(tmp_path):
+    modprobe = tmp_path / "modprobe"
+    modprobe.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\nmkdir -p {tmp_path}/proc/sys/net/bridge\n')
+    modprobe.chmod(0o755)
+    assert machine.missing_modules(tmp_path) == ["br_netfilter"]
+    for _ in range(2):
+        machine.load_modules(tmp_path, str(modprobe))
+    assert machine.missing_modules(tmp_path) == [] and (tmp_path / "asked").read_text() == "-q br_netfilter\n"
+
+
+def test_a_machine_that_cannot_load_modules_goes_on(tmp_path):
+    machine.load_modules(tmp_path, str(tmp_path / "no-modprobe"))
+    machine.load_modules(tmp_path, "false")
+
+
 def test_a_bind_mount_is_seen_where_the_standard_library_sees_none(tmp_path):
     (tmp_path / "mountinfo").write_text("45 27 254:0 /x /run/a\\040b/store ro - ext4 /dev/vda rw\n")
     assert machine.is_mount(Path("/run/a b/store"), tmp_path / "mountinfo")

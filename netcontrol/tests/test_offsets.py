@@ -82,6 +82,9 @@ class Writer:
         with contextlib.suppress(OSError):
             self.sock.sendall(data)
 
+    def is_closing(self):
+        return False
+
     async def drain(self):
         pass
 

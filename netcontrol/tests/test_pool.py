@@ -70,6 +70,32 @@ def test_when_none_is_ready_there_is_a_line_in_order(machine, alice, bob):
     assert Waiting.objects.get().place == 1
 
 
+def test_what_becomes_ready_meanwhile_is_not_for_who_stands_further_back(machine, alice, bob, monkeypatch):
+    for one in (alice, bob):
+        Waiting.objects.create(owner=one)
+    claim = Sandbox.claim
+
+    def late(owner, layout):
+        got = claim(owner, layout)
+        if not Sandbox.objects.exists():
+            ready(machine)  # another worker's boot is over, just after alice got nothing
+        return got
+
+    monkeypatch.setattr(Sandbox, "claim", late)
+    assert pool.serve() == []
+    assert [s.owner for s in pool.serve()] == [alice]
+
+
+def test_two_workers_serve_at_once(machine, alice, bob, monkeypatch):
+    """Both found alice at the front: she gets one lab, and who stands behind her is served all the same."""
+    for n, one in enumerate((alice, bob)):
+        ready(machine, n)
+        Waiting.objects.create(owner=one)
+    monkeypatch.setattr(Sandbox, "of", lambda owner: Sandbox.claim(owner) and None if owner == alice and not Sandbox.objects.filter(owner=alice).exists() else None)
+    assert [s.owner for s in pool.serve()] == [bob]
+    assert Sandbox.objects.filter(owner=alice).count() == 1
+
+
 def test_nobody_jumps_the_line(machine, alice, bob):
     pool.request(alice)
     ready(machine)
@@ -87,6 +113,33 @@ def test_plan_fills_the_pool_and_the_line_up_to_capacity(machine, alice, bob, se
     rows = pool.plan(machine)
     assert len(rows) == 2, "capacity is 4, although three wait and the pool wants two"
     assert len({row.wire for row in Sandbox.objects.all()}) == 4
+
+
+def test_a_full_pool_makes_room_for_who_needs_other_hosts(machine, alice, bob, settings):
+    settings.POOL_SIZE = 2
+    kept, spare = ready(machine, 0, created_at=timezone.now() - timedelta(minutes=5)), ready(machine, 1)
+    for wire in (2, 3):
+        ready(machine, wire, layout="lab,client")
+        assert pool.request(Student.new_guest(), "lab,client").state == State.CLAIMED
+    assert pool.make_room(machine) == [], "nobody waits"
+    Waiting.objects.create(owner=alice, layout="lab,client")
+    assert pool.plan(machine) == [], "there is no room"
+    assert pool.make_room(machine) == [spare]
+    spare.refresh_from_db()
+    kept.refresh_from_db()
+    assert (spare.state, kept.state) == (State.ENDED, State.READY)
+    Sandbox.objects.filter(pk=spare.pk).update(gone_at=timezone.now())
+    assert [(s.layout, s.owner) for s in pool.plan(machine)] == [("lab,client", alice)]
+    assert pool.make_room(machine) == [], "it is coming"
+
+
+def test_a_pooled_sandbox_that_somebody_in_line_can_use_stays(machine, alice, bob):
+    machine.capacity = 1
+    machine.save()
+    ready(machine)
+    Waiting.objects.create(owner=alice, layout="lab,client")
+    Waiting.objects.create(owner=bob)
+    assert pool.make_room(machine) == []
 
 
 def test_plan_uses_no_wire_before_it_is_free(machine, settings):

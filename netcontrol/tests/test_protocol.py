@@ -4,6 +4,7 @@ from pathlib import Path
 
 from netcontrol import dial, lease, messages, stream
 from netcontrol.agent import server
+from netcontrol.network.live import questions, store, watching
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs/protocol.md").read_text()
@@ -33,17 +34,21 @@ def test_browser_to_server():
 def test_server_to_browser():
     known = types(section("### Server to browser"))
     from_agent = {name for name in dial.SCHEMA if name.startswith(("shell.", "command."))}
-    assert known == from_agent | {"sandbox.state", "commands", "error", "shell.known"}
+    of_the_network = set(re.findall(r'"type": "(network\.[a-z]+)"', source(watching)))
+    assert len(of_the_network) == 3
+    assert known == from_agent | of_the_network | set(questions.ANSWERS) | {"sandbox.state", "commands", "error", "shell.known"}
 
 
 def test_errors():
     for code in messages.ERRORS:
         assert f"`{code}`" in PAGE, f"the page does not know the error {code}"
     assert set(dial.ERRORS) <= set(messages.ERRORS)
+    for code in questions.WHY:
+        assert f"`{code}`" in section("### Server to browser"), f"the page does not know why a question is not answered: {code}"
 
 
 def test_agent_to_worker():
-    text = PAGE.split("Agent to worker:", 1)[1]
+    text = PAGE.split("Agent to worker:", 1)[1].split("\n## ", 1)[0]
     assert types(text) == set(dial.SCHEMA)
 
 
@@ -55,6 +60,7 @@ def test_worker_to_agent():
 
 def test_keys():
     used = set(re.findall(r'\bkey\("([a-z]+)"', source(stream) + source(lease)))
+    used |= set(re.search(r'key\(kind, sandbox\) for kind in \(([^)]+)\)', source(store))[1].replace('"', "").split(", "))
     assert used == set(re.findall(r"`pb:<lab>:([a-z]+):<sandbox>", PAGE))
 
 

@@ -29,20 +29,25 @@ def bundle(tmp_path):
             {"destination": "/proc", "type": "proc", "options": ["nosuid", "ro"]},
             {"destination": "/sys", "type": "sysfs", "options": ["nosuid", "noexec", "nodev", "ro"]},
         ],
-        "linux": {"uidMappings": [{"containerID": 0, "hostID": 165536, "size": 65536}], "cgroupsPath": "/no/such/cgroup"},
+        "linux": {"seccomp": {"defaultAction": "SCMP_ACT_ERRNO"}, "uidMappings": [{"containerID": 0, "hostID": 165536, "size": 65536}], "cgroupsPath": "/no/such/cgroup"},
     }
-    (tmp_path / "bundle").mkdir()
-    (tmp_path / "bundle/config.json").write_text(json.dumps(config))
-    return tmp_path / "bundle"
+    place = tmp_path / "run/engine/containerd/abc"
+    place.mkdir(parents=True)
+    (place / "config.json").write_text(json.dumps(config))
+    return place
 
 
 def wrapper(*argv):
     return subprocess.run([ENGINE / "lab-runc", *argv], capture_output=True, text=True, timeout=10)
 
 
-def test_create_makes_sys_writable_and_nothing_else(runc, bundle):
+def test_create_makes_sys_writable_and_names_who_answers_for_rings(runc, bundle, tmp_path):
+    before = json.loads((bundle / "config.json").read_text())
     assert wrapper("--root", "/x", "create", "--bundle", str(bundle), "abc").returncode == 0
-    proc, sys = json.loads((bundle / "config.json").read_text())["mounts"]
+    after = json.loads((bundle / "config.json").read_text())
+    assert after["linux"].pop("seccomp") == {**before["linux"].pop("seccomp"), "listenerPath": f"{tmp_path}/run/rings.sock"}
+    assert after["linux"] == before["linux"]
+    proc, sys = after["mounts"]
     assert sys["options"] == ["nosuid", "noexec", "nodev", "rw"]
     assert proc["options"] == ["nosuid", "ro"]
     assert runc.read_text() == f"--root /x create --bundle {bundle} abc\n"
@@ -82,6 +87,29 @@ def test_the_seccomp_profile_denies_by_default_and_has_no_kernel_doors():
     assert {"pivot_root", "mount", "setns", "unshare", "clone3"} <= allowed
     forbidden = {"keyctl", "add_key", "request_key", "bpf", "perf_event_open", "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "iopl", "ioperm", "io_uring_setup", "userfaultfd", "open_by_handle_at", "swapon", "acct", "clock_settime", "settimeofday", "syslog", "quotactl"}
     assert not forbidden & allowed
+    assert all(arch["subArchitectures"] == [] for arch in profile["archMap"]), "i386's socketcall hides arguments from every rule below"
+    families = {rule["args"][0]["value"] for rule in profile["syscalls"] if rule["names"] == ["socket"] and rule["action"] == "SCMP_ACT_ALLOW"}
+    assert families == {1, 2, 10, 16, 17} and not {"socket", "socketcall"} & {name for rule in profile["syscalls"] if not rule.get("args") for name in rule["names"]}
+
+
+def test_what_takes_uncharged_memory_of_the_kernel_is_asked_about_or_refused():
+    """The rules for `setsockopt` as the kernel reads them: 32 bits of each number, whatever stands above."""
+    rules = [rule for rule in json.loads((ENGINE / "seccomp.json").read_text())["syscalls"] if "setsockopt" in rule["names"]]
+    assert all(rule["args"] for rule in rules)
+
+    def holds(arg: dict, value: int) -> bool:
+        return {"SCMP_CMP_LT": value < arg["value"], "SCMP_CMP_MASKED_EQ": value & arg["value"] == arg.get("valueTwo")}[arg["op"]]
+
+    def answers(level: int, option: int) -> set[str]:
+        return {rule["action"] for rule in rules if all(holds(arg, (0, level, option)[arg["index"]]) for arg in rule["args"])}
+
+    for high in (0, 1 << 32, 0xDEAD << 40):
+        assert answers(263 | high, 5) == answers(263, 5 | high) == {"SCMP_ACT_NOTIFY"}  # PACKET_RX_RING
+        assert answers(263 | high, 13) == answers(263, 13 | high) == {"SCMP_ACT_ERRNO"}  # PACKET_TX_RING
+    for option in set(range(32)) - {5, 13}:
+        assert answers(263, option) == {"SCMP_ACT_ALLOW"}, option
+    for level in set(range(288)) - {263}:
+        assert answers(level, 5) == answers(level, 13) == {"SCMP_ACT_ALLOW"}, level
 
 
 @pytest.mark.parametrize("unit", sorted((ENGINE / "image/files/etc/systemd/system").glob("*.s*")), ids=lambda path: path.name)
