@@ -1,5 +1,20 @@
 """What the units of several apps need. Each app's own is beside its tests."""
 import pytest
+from django.utils import translation
+
+
+def pytest_sessionstart(session):
+    """The units may run before `./lab up` does: make the translations ready."""
+    from labsite import translations
+
+    translations.compile_all()
+
+
+@pytest.fixture(autouse=True)
+def no_language_is_left_over():
+    """A request activates its language for the thread, which the next test shares."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture

@@ -1,10 +1,13 @@
 """System checks: a setting that cannot work is refused at start, in one sentence that says what to do."""
 import ipaddress
 import shutil
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import Error, register
+
+from netcontrol.egress import destinations
 
 
 @register
@@ -12,6 +15,22 @@ def channel_layer(app_configs, **kwargs):
     backend = str(settings.CHANNEL_LAYERS.get("default", {}).get("BACKEND", ""))
     if "redis" not in backend.lower():
         return [Error(f"The channel layer {backend or 'is missing and'} does not reach other processes, so no page would learn of its lab.", hint="Use channels_redis.pubsub.RedisPubSubChannelLayer.", id="patchbay.E001")]
+    return []
+
+
+@register
+def secret(app_configs, **kwargs):
+    key = str(settings.SECRET_KEY)
+    if len(key) < 50 or len(set(key)) < 5:
+        return [Error("PATCHBAY_SECRET_KEY is weak: whoever guesses it signs in as anybody.", hint="Remove it: ./lab up makes one. Or give it 50 random characters.", id="patchbay.E020")]
+    return []
+
+
+@register
+def port(app_configs, **kwargs):
+    first = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+    if first > settings.PORT:
+        return [Error(f"PATCHBAY_PORT is {settings.PORT}, but web is no root and may not have a port below {first}.", hint="Choose another, and put a proxy in front of it.", id="patchbay.E021")]
     return []
 
 
@@ -55,4 +74,23 @@ def wires(app_configs, **kwargs):
         return [Error(f"PATCHBAY_WIRES is not a network: {wrong}.", hint="Use one such as 10.73.0.0/16.", id="patchbay.E006")]
     if pool.version != 4 or pool.prefixlen > 24 or pool.overlaps(ipaddress.ip_network("172.16.0.0/12")):
         return [Error(f"PATCHBAY_WIRES {pool} will not do: hosts need IPv4 outside Docker's own 172.16.0.0/12, and at least a /24.", hint="Use one such as 10.73.0.0/16.", id="patchbay.E007")]
+    return []
+
+
+@register
+def egress(app_configs, **kwargs):
+    try:
+        destinations(settings.EGRESS, settings.WIRES)
+    except ValueError as wrong:
+        return [Error(f"PATCHBAY_EGRESS: {wrong}.", hint="Use entries such as 203.0.113.0/24:443/tcp, with commas between them; see “Let hosts out” in docs/running.md.", id="patchbay.E008")]
+    return []
+
+
+@register
+def disk(app_configs, **kwargs):
+    """The images and the engine's reserve take 3 GiB."""
+    room = (settings.ENGINE_DISK_GIB - 3) * 1024
+    if settings.ENGINE_DISK_GIB and room < settings.CAPACITY * settings.HOST_DISK_MIB and Path("/dev/loop-control").exists():
+        needed = -(-settings.CAPACITY * settings.HOST_DISK_MIB // 1024) + 3
+        return [Error(f"The disks of {settings.CAPACITY} hosts, {settings.HOST_DISK_MIB} MiB each, do not fit into PATCHBAY_ENGINE_DISK_GIB={settings.ENGINE_DISK_GIB}.", hint=f"Set it to {needed} or more (a sparse file), or PATCHBAY_CAPACITY to {max(0, room // settings.HOST_DISK_MIB)} or less.", id="patchbay.E009")]
     return []

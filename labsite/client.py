@@ -16,8 +16,41 @@ from websockets.typing import Origin
 
 from netcontrol.agent.protocol import parse_output
 from netcontrol.errors import LabError
+from netcontrol.network.change import apply
 
 Event = dict[str, Any]
+
+
+@dataclass
+class Network:
+    """The network as a page keeps it, by what it is told. `graph` is None until there is one."""
+
+    graph: dict[str, Any] | None = None
+    version: int = 0
+    changes: list[Event] = field(default_factory=list)  # as they came
+    away: list[str] = field(default_factory=list)  # hosts that cannot be seen
+    wholes: int = 0  # how often the whole was told
+
+    @property
+    def things(self) -> dict[str, Any]:
+        return self.graph["things"] if self.graph else {}
+
+    def named(self, name: str, kind: str = "") -> list[Event]:
+        return [thing for thing in self.things.values() if thing["name"] == name and kind in ("", thing["kind"])]
+
+    def hear(self, event: Event) -> None:
+        """Raises ValueError for a change that does not follow on what is here."""
+        match event["type"]:
+            case "network.snapshot":
+                self.graph, self.version, self.wholes = event["graph"], event["version"], self.wholes + 1
+                self.away = []
+            case "network.change":
+                if self.graph is None or (event["from"], event["version"]) != (self.version, self.version + 1):
+                    raise ValueError(f"version {self.version} is followed by {event['from']} → {event['version']}")
+                self.graph, self.version = apply(self.graph, event["change"]), event["version"]
+                self.changes.append(event)
+            case "network.away":
+                self.away = event["hosts"]
 
 
 @dataclass
@@ -32,6 +65,7 @@ class Guest:
     socket: Any = None
     sandbox: uuid.UUID | None = None
     drawn: dict[str, int] = field(default_factory=dict)  # shell: offset after the last byte seen
+    network: Network = field(default_factory=Network)
 
     def __enter__(self) -> "Guest":
         return self
@@ -52,19 +86,20 @@ class Guest:
         except requests.RequestException as down:
             raise LabError("no_web", f"Nothing answers at {self.base}.", "Start the lab first: ./lab up --detach") from down
 
-    def post(self, path: str) -> Event:
+    def post(self, path: str, body: Event | None = None) -> Event:
+        """With `body` as JSON. Returns the JSON of the answer, {} if it is something else; raises LabError with what the lab says."""
         headers = {"Accept": "application/json", "Referer": self.base + "/", "X-CSRFToken": self.http.cookies.get("csrftoken") or ""}
         try:
-            answer = self.http.post(self.base + path, headers=headers, timeout=20, allow_redirects=False)
+            answer = self.http.post(self.base + path, json=body, headers=headers, timeout=20, allow_redirects=False)
         except requests.RequestException as down:
             raise LabError("no_web", f"Nothing answers at {self.base}.", "Start the lab first: ./lab up --detach") from down
         try:
-            body = answer.json()
+            said = answer.json()
         except ValueError:
-            body = {}
+            said = {}
         if answer.status_code >= 400:
-            raise LabError(body.get("code", "http"), body.get("message", f"The lab answered {answer.status_code}."), body.get("what_to_do", "See var/log/web.log."))
-        return body
+            raise LabError(said.get("code", "http"), said.get("message", f"The lab answered {answer.status_code}."), said.get("what_to_do", "See var/log/web.log."))
+        return said
 
     def start(self) -> Event:
         """Press Start on the lesson. Raises LabError when the lesson is not there."""
@@ -101,7 +136,9 @@ class Guest:
         while True:
             frame = self.socket.recv(timeout=max(0.0, until - time.monotonic()))
             if isinstance(frame, str):
-                yield json.loads(frame)
+                event = json.loads(frame)
+                self.network.hear(event)
+                yield event
                 continue
             shell, offset, data = parse_output(frame[1:])
             seen = self.drawn.get(shell, 0)
@@ -134,6 +171,23 @@ class Guest:
                     raise LabError(event["state"], event["why"] or "The lab did not start.", "Try again.")
                 say(event)
         raise TimeoutError
+
+    def watch(self, seconds: float = 20) -> Network:
+        """Show the network. Returns it when all hosts are seen: `events` keeps it as it is from then on."""
+        self.send(type="network.watch", on=True)
+        for _ in self.events(seconds):
+            if self.network.graph and not self.network.graph["unseen"]:
+                return self.network
+        raise TimeoutError
+
+    def ask(self, question: str, seconds: float = 15, **fields: Any) -> Event:
+        """`follow` or `reach`. Returns the answer. Raises LabError with what the lab says when there is none."""
+        id = uuid.uuid4().hex[:8]
+        self.send(type=question, id=id, **fields)
+        answer = self.until(f"{question}.done", seconds, id=id)
+        if "failed" in answer:
+            raise LabError(answer["code"], answer["failed"], "")
+        return answer
 
     def open(self, shell: str, host: str, cols: int = 80, rows: int = 24, seconds: float = 20) -> Event:
         self.send(type="shell.open", shell=shell, host=host, cols=cols, rows=rows)
@@ -175,4 +229,4 @@ class Guest:
                 return
 
 
-__all__ = ["ConnectionClosed", "Event", "Guest"]
+__all__ = ["ConnectionClosed", "Event", "Guest", "Network"]

@@ -2,6 +2,7 @@
 
 A process is the lab's when its environment says LAB_VAR=<this lab's folder>: that finds what a killed supervisord left.
 """
+import json
 import os
 import signal
 import subprocess
@@ -13,11 +14,14 @@ from pathlib import Path
 from django.conf import settings
 from supervisor.xmlrpc import SupervisorTransport
 
+from labsite.made import made_of_files
 from netcontrol.errors import LabError
 
 CONFIG = Path(__file__).with_name("supervisord.conf")
-PROGRAMS = ("redis", "engine", "worker", "attach", "beat", "web")
-STORES = ("redis", "engine")  # what must run before the images can be built
+CODE = ("labsite", "lessons", "netcontrol", "templates")  # folders that the programs below have read
+OF_CODE = ("worker", "attach", "check", "beat", "web")
+PROGRAMS = ("redis", "rings", "engine", "turns", "worker", "attach", "check", "beat", "web")
+STORES = ("redis", "rings", "engine", "turns")  # what must run before the images can be built
 
 
 def environment() -> dict[str, str]:
@@ -29,8 +33,11 @@ def environment() -> dict[str, str]:
         "LAB_PYTHON": sys.executable,
         "LAB_LISTEN": settings.LISTEN,
         "LAB_PORT": str(settings.PORT),
+        "LAB_PROXIES": ",".join(settings.PROXIES),
+        "LAB_HOSTS": str(settings.RUN / "engine/containerd/daemon/io.containerd.runtime.v2.task/moby"),  # a folder for each one that runs
         "LAB_BOOTS": str(max(2, os.cpu_count() or 1)),
         "LAB_ATTACH_QUEUE": settings.ATTACH_QUEUE,
+        "LAB_CHECK_QUEUE": settings.CHECK_QUEUE,
         "PATCHBAY_VAR": str(settings.VAR),
         "PYTHONUNBUFFERED": "1",
     }
@@ -68,6 +75,40 @@ def launch() -> None:
         words = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["it said nothing"]
         raise LabError("supervisord", f"The lab's process manager did not start: {words[0]}.", "See var/log/supervisord.log.")
     wait(running, 10, LabError("supervisord", "The lab's process manager does not answer.", "See var/log/supervisord.log."))
+    (settings.RUN / "runs").unlink(missing_ok=True)
+
+
+def renew(anyway: bool = False) -> bool:
+    """End the programs that run an older code than what lies here now, or all of them anyway, to be started again. Students' shells go on.
+    True when there were any.
+
+    Raises LabError when it takes a new supervisord, which would end the labs that are in use.
+    """
+    now, then = _code_here(), _code_run()
+    if then["config"] != now["config"]:
+        raise LabError("other_version", "The lab that runs here was started by another version, which had other processes.", "Run ./lab down, which ends the labs in use, and then ./lab up.")
+    (settings.RUN / "runs").write_text(json.dumps(now))
+    if then["code"] == now["code"] and not anyway:
+        return False
+    for program in OF_CODE:
+        if states().get(program) in ("RUNNING", "STARTING"):
+            ask("stopProcess", program, True)
+    return True
+
+
+def runs_old_code() -> bool:
+    """Whether `renew` would end anything."""
+    return _code_here() != _code_run()
+
+
+def _code_here() -> dict[str, str]:
+    files = (path for folder in CODE for path in sorted((settings.BASE_DIR / folder).rglob("*")) if path.suffix in (".py", ".html", ".md", ".yaml", ".mo"))
+    return {"config": made_of_files([CONFIG]), "code": made_of_files(files)}
+
+
+def _code_run() -> dict[str, str]:
+    stamp = settings.RUN / "runs"
+    return json.loads(stamp.read_text()) if stamp.exists() else _code_here()
 
 
 def start(*programs: str) -> None:

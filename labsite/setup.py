@@ -2,7 +2,7 @@
 
 Each function does nothing when its work is done already, and leaves nothing half-made.
 """
-import hashlib
+import os
 import secrets
 import shutil
 import subprocess
@@ -14,6 +14,8 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from labsite import rights
+from labsite.made import made_of_files
 from netcontrol.engine import image, store, this_engine
 from netcontrol.errors import LabError
 
@@ -21,22 +23,32 @@ AGENT = settings.BASE_DIR / "netcontrol" / "agent"
 
 
 def folders() -> None:
-    for folder in (settings.VAR, settings.VAR / "log", settings.RUN.parent, settings.RUN, settings.DOCKS):
-        folder.mkdir(parents=True, exist_ok=True)
-    settings.VAR.chmod(0o700)  # the database holds session keys
-    settings.RUN.chmod(0o711)
-    secret = settings.VAR / "secret"
+    """And what is kept in them from the first start on. Whose they are is said in rights.py."""
+    rights.make()
+    secret, database = settings.VAR / "secret", rights.sqlite()
     if not secret.exists():
         secret.touch(mode=0o600)
         secret.write_text(secrets.token_urlsafe(50))
-    if not settings.SECRET_KEY or settings.SECRET_KEY.startswith("no lab"):
-        settings.SECRET_KEY = secret.read_text()
+        settings.SECRET_KEY = os.environ.get("PATCHBAY_SECRET_KEY") or secret.read_text()
+    if database and not database.exists():
+        move_database(settings.VAR / database.name, database)
+        database.touch()  # before SQLite makes it: its journal gets its mode
+    rights.make()
+    if path := rights.unreadable():
+        raise LabError("unreadable", f"Web runs as {rights.WEB}, which may not read {path}.", f"Run: chmod -R o+rX {settings.BASE_DIR}")
+
+
+def move_database(old: Path, new: Path) -> None:
+    """From where an earlier version kept it, with what SQLite has not yet written into it."""
+    for tail in ("-wal", "-shm", ""):  # the file itself last: half a move is begun again
+        if (journal := old.with_name(old.name + tail)).exists():
+            journal.rename(new.with_name(new.name + tail))
 
 
 def front_end(say: Callable[[str], None]) -> bool:
     """npm ci and the one esbuild command. True when something was built."""
     base = settings.BASE_DIR
-    made_of = _hash([base / "package-lock.json", base / "package.json", *sorted((base / "static" / "js").rglob("*.js")), *sorted((base / "static" / "css").rglob("*.css"))])
+    made_of = made_of_files([base / "package-lock.json", base / "package.json", *sorted((base / "static" / "js").rglob("*.js")), *sorted((base / "static" / "css").rglob("*.css"))])
     stamp = base / "static" / "vendor" / "made-of"
     if stamp.exists() and stamp.read_text() == made_of:
         return False
@@ -51,7 +63,7 @@ def front_end(say: Callable[[str], None]) -> bool:
 
 def static_files() -> bool:
     files = [path for folder in settings.STATICFILES_DIRS for path in sorted(folder.rglob("*")) if path.is_file()]
-    made_of, stamp = _hash(files), settings.STATIC_ROOT / "made-of"
+    made_of, stamp = made_of_files(files), settings.STATIC_ROOT / "made-of"
     if stamp.exists() and stamp.read_text() == made_of:
         return False
     shutil.rmtree(settings.STATIC_ROOT, ignore_errors=True)
@@ -69,18 +81,12 @@ def database() -> bool:
 
 
 def host_image(say: Callable[[str], None]) -> bool:
+    image.clear(settings.VAR / "cache")
     return image.build(this_engine().api, settings.VAR / "cache", settings.DEBIAN_MIRROR, AGENT, say)
 
 
 def image_store(say: Callable[[str], None] = print) -> store.Store:
     return store.Store(settings.STORE, settings.RUN, settings.VAR / "cache", settings.DEBIAN_MIRROR, say)
-
-
-def _hash(files: list[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(f"{path}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
 
 
 def _run(*argv: str) -> None:

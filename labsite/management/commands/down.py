@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from labsite import processes
 from labsite.setup import image_store
-from netcontrol.engine import this_daemon, this_engine
+from netcontrol.engine import this_daemon, this_engine, this_gateway
 from netcontrol.errors import LabError
 from netcontrol.models import Sandbox, Waiting
 
@@ -21,7 +21,7 @@ class Command(BaseCommand):
 
     def handle(self, *args, **options):
         running = processes.running()
-        for program in ("web", "beat", "attach", "worker"):  # nobody may start what is being ended
+        for program in ("web", "beat", "check", "attach", "worker"):  # nobody may start what is being ended
             try:
                 processes.ask("stopProcess", program, True)
             except Exception:  # supervisord or the program does not run: that is what is wanted
@@ -38,6 +38,7 @@ class Command(BaseCommand):
         daemon = this_daemon()
         daemon.end_leftovers()
         try:
+            this_gateway().remove()
             daemon.unmount()
             image_store().unseal()
             if f" {settings.RUN}/" not in Path("/proc/mounts").read_text():

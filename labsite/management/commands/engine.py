@@ -1,7 +1,7 @@
 """`manage.py engine`: become this lab's dockerd. Run by supervisord."""
 from django.core.management.base import BaseCommand, CommandError
 
-from netcontrol.engine import this_daemon
+from netcontrol.engine import this_daemon, this_gateway
 from netcontrol.errors import LabError
 
 
@@ -11,6 +11,7 @@ class Command(BaseCommand):
 
     def handle(self, *args, **options):
         try:
+            this_gateway().settle()
             this_daemon().become()
         except LabError as error:
             raise CommandError(str(error)) from error

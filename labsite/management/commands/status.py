@@ -4,7 +4,7 @@ import sys
 
 from django.core.management.base import BaseCommand
 
-from labsite.health import status
+from labsite.doctor import status
 
 
 class Command(BaseCommand):

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, SystemCheckError
 
-from labsite import processes, setup
+from labsite import processes, setup, translations
 from labsite.steps import step
 from netcontrol import connection, tasks
 from netcontrol.engine import this_engine
@@ -51,6 +51,8 @@ class Command(BaseCommand):
         setup.folders()
         with step("front end") as this:
             built = this.did(setup.front_end(this.say))
+        with step("translations") as this:
+            built = this.did(translations.compile_all()) or built
         with step("static files") as this:
             built = this.did(setup.static_files()) or built
         with step("database") as this:
@@ -67,17 +69,15 @@ class Command(BaseCommand):
             this.did(setup.image_store(this.say).build(this_engine()))
         if new_image:
             retire_pool()
+        renewed = processes.renew(built and was_running)
         with step("worker, beat, web") as this:
-            if this.did(not was_running):
+            if this.did(not was_running or renewed) and not was_running:
                 tasks.reconcile()  # what an earlier life left ready may have died with it
-            processes.start("worker", "attach", "beat", "web")
-            processes.until(web_answers, 60, "web")
-        if built and was_running:
-            processes.ask("stopProcess", "web", True)
-            processes.start("web")
+            processes.start(*processes.OF_CODE)
+            processes.until(web_answers, 180, "web")
         with step("first sandbox in the pool") as this:
             this.did(not served())
-            processes.until(served, 60, "worker", "attach", "beat")
+            processes.until(served, 180, "worker", "attach", "check", "beat")
 
     def follow(self):
         self.stdout.write("Ctrl-C stops it. Its logs are in var/log; they follow here.")
@@ -112,7 +112,7 @@ def free_port():
 def web_answers() -> bool:
     try:
         host = f"[{settings.LISTEN}]" if ":" in settings.LISTEN else settings.LISTEN.replace("0.0.0.0", "127.0.0.1")
-        request = urllib.request.Request(f"http://{host}:{settings.PORT}/lab/health", headers={"Host": settings.ALLOWED_HOSTS[0].lstrip(".")})
+        request = urllib.request.Request(f"http://{host}:{settings.PORT}/healthz", headers={"Host": settings.ALLOWED_HOSTS[0].lstrip(".")})
         with urllib.request.urlopen(request, timeout=2) as answer:
             return json.load(answer).get("lab") == settings.LAB_ID
     except (OSError, ValueError, urllib.error.URLError):

@@ -1,0 +1,3 @@
+from netcontrol.tests.agent_fixtures import private_redis
+
+__all__ = ["private_redis"]
