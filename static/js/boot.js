@@ -1,7 +1,9 @@
 // The figure of hosts that start: bars as they were measured, dashed for what is awaited. Must not know what happens after.
+import { t } from "./translate.js";
+
 const NS = "http://www.w3.org/2000/svg";
-const PARTS = [["container", "host", "container started"], ["systemd", "host", "systemd running"], ["docker0", "bridge", "docker0 is up"]];
-const WAITS = { container: "waiting for its container", systemd: "waiting for systemd", docker0: "waiting for dockerd" };
+const PARTS = [["container", "host", t("container started")], ["systemd", "host", t("systemd running")], ["docker0", "bridge", t("docker0 is up")]];
+const WAITS = { container: t("waiting for its container"), systemd: t("waiting for systemd"), docker0: t("waiting for dockerd") };
 
 const make = (tag, attributes, ...children) => {
   const node = document.createElementNS(NS, tag);
@@ -20,7 +22,7 @@ export function bootFigure(boot, now) {
   const longest = Math.max(1, now * 1.25, ...rows.map((row) => (row.to ?? 0) * 1.25));
   const step = longest <= 1.5 ? 0.2 : longest <= 4 ? 0.5 : longest <= 10 ? 2 : 5;
   const x = (seconds) => left + (seconds / longest) * (right - left);
-  const svg = make("svg", { class: "boot", viewBox: `0 0 640 ${bottom + 20}`, role: "img", "aria-label": `Starting, ${now.toFixed(1)} seconds so far` });
+  const svg = make("svg", { class: "boot", viewBox: `0 0 640 ${bottom + 20}`, role: "img", "aria-label": t("Starting, {s} seconds so far", { s: now.toFixed(1) }) });
   for (let tick = 0; x(tick) < right - 20; tick = Math.round((tick + step) * 10) / 10) {
     svg.append(make("path", { d: `M${x(tick)} ${top}V${bottom}`, stroke: "var(--line)" }), make("text", { class: "ax", x: x(tick), y: 12, "text-anchor": "middle" }, tick.toFixed(1)));
   }
@@ -33,10 +35,10 @@ export function bootFigure(boot, now) {
     if (row.from !== undefined) {
       const end = x(row.to ?? now);
       g.append(make("rect", { x: x(row.from), y, width: Math.max(1, end - x(row.from)), height: 13 }),
-        make("text", { x: end + 7, y: y + 11 }, open ? WAITS[row.part] : `${row.done}, ${row.to.toFixed(2)} s`));
+        make("text", { x: end + 7, y: y + 11 }, open ? WAITS[row.part] : t("{part}, {s} s", { part: row.done, s: row.to.toFixed(2) })));
     }
     svg.append(g);
   });
-  svg.append(make("text", { class: "now", x: x(now), y: bottom + 17, "text-anchor": "middle" }, `now, ${now.toFixed(1)} s`));
+  svg.append(make("text", { class: "now", x: x(now), y: bottom + 17, "text-anchor": "middle" }, t("now, {s} s", { s: now.toFixed(1) })));
   return svg;
 }

@@ -1,5 +1,6 @@
 // The history reads, searches and downloads without this; it adds Copy. Must not know what the rows say.
 import "../css/history.css";
+import { t } from "./translate.js";
 import { toClipboard } from "./words.js";
 
 const said = document.querySelector("[data-said]");
@@ -11,11 +12,11 @@ document.addEventListener("click", async (event) => {
   const word = button.firstChild;
   try {
     await toClipboard(button.closest(".cmd").querySelector("[data-text]").textContent);
-    word.data = "Copied";
+    word.data = t("Copied");
   } catch {
-    word.data = "Not copied";
+    word.data = t("Not copied");
   }
   said.textContent = word.data;
   button.classList.add("done");
-  setTimeout(() => { word.data = "Copy"; said.textContent = ""; button.classList.remove("done"); }, 1500);
+  setTimeout(() => { word.data = t("Copy"); said.textContent = ""; button.classList.remove("done"); }, 1500);
 });

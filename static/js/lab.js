@@ -1,15 +1,16 @@
 // The sandbox as the page shows it: bar, waits, end. Must not know of shells and commands.
+import { csrfToken } from "./api.js";
 import { bootFigure } from "./boot.js";
-import { clock, countdown, el, ordinal, span } from "./words.js";
+import { row, t } from "./translate.js";
+import { clock, countdown, disable, el, ordinal, span } from "./words.js";
 
-const WORDS = { none: "No lab yet", waiting: "In line", booting: "Starting", claimed: "Lab ready", ended: "Lab ended", failed: "Did not start" };
-const MINUTE = 60000, SAID_AT = [10 * MINUTE, 5 * MINUTE];
+const WORDS = { none: t("No lab yet"), waiting: t("In line"), booting: t("Starting"), claimed: t("Lab ready"), ended: t("Lab ended"), failed: t("Did not start") };
+const MINUTE = 60000, SLOW = 4000, SAID_AT = [10 * MINUTE, 5 * MINUTE];
 
 export class Lab {
   /** `on`: extend(), say(text), started(state) after a form that asked for a lab was answered */
   constructor(root, state, on) {
     Object.assign(this, { root, on, state, title: document.title, skew: 0, told: Infinity, warned: false });
-    this.dialog = document.getElementById("reset");
     this.#buttons();
     this.apply(state);
     setInterval(() => this.#tick(), 1000);
@@ -41,9 +42,10 @@ export class Lab {
   /** Say until when, also on the button itself: the minutes alone may look as before. */
   #extended() {
     const until = clock(new Date(Date.parse(this.state.ends_at) + this.skew));
-    this.on.say(`Your lab ends at ${until} now.`);
+    this.on.say(t("Your lab ends at {time} now.", { time: until }));
     for (const button of this.root.querySelectorAll(".bar [data-extend]")) {
-      button.replaceChildren(`Until ${until}`);
+      delete button.dataset.says;
+      button.replaceChildren(t("Until {time}", { time: until }));
       clearTimeout(this.flash);
       this.flash = setTimeout(() => { this.flash = null; this.#extends(); }, 3000);
     }
@@ -53,11 +55,12 @@ export class Lab {
   draw(connection = this.connection) {
     this.connection = connection;
     const { state, worker } = this.state, $ = (name) => this.root.querySelector(`[data-${name}]`);
-    const lost = connection === "lost" && ["claimed", "waiting", "booting"].includes(state), down = state === "claimed" && worker === "down";
-    $("word").textContent = lost ? "Connection lost" : down ? "Worker stopped" : WORDS[state] ?? "";
-    $("lamp").className = `lamp${state === "claimed" && !lost && !down ? " on" : down || state === "failed" || state === "ended" ? " off" : ""}`;
+    const lost = connection === "lost" && ["claimed", "waiting", "booting"].includes(state), down = state === "claimed" && worker === "down", deaf = state === "claimed" && this.state.silent?.length > 0;
+    $("word").textContent = lost ? t("Connection lost") : down ? t("Worker stopped") : deaf ? t("Host does not answer") : WORDS[state] ?? "";
+    $("lamp").className = `lamp${state === "claimed" && !lost && !down && !deaf ? " on" : down || deaf || state === "failed" || state === "ended" ? " off" : ""}`;
     const running = state === "claimed";
     for (const name of ["extend", "reset"]) for (const button of document.querySelectorAll(`.bar [data-${name}], .pop [data-${name}]`)) button.hidden = !running;
+    for (const button of this.root.querySelectorAll("[data-needs-lab]")) button.hidden = !running;
     $("left").hidden = !running || !this.state.ends_at;
     this.#tick();
   }
@@ -67,22 +70,21 @@ export class Lab {
     const notice = this.root.querySelector("[data-ending]");
     if (state !== "claimed" || !ends) { notice.hidden = true; this.#height(); document.title = this.title; return; }
     const end = Date.parse(ends) + this.skew, left = end - Date.now();
-    this.root.querySelector("[data-left]").textContent = left > 0 ? `${span(left)} left` : "ends now";
+    this.root.querySelector("[data-left]").textContent = left > 0 ? t("{span} left", { span: span(left) }) : t("ends now");
     const last = longest && Date.parse(longest) <= Date.parse(ends) + 1000;
     this.#extends();
     for (const button of this.root.querySelectorAll("[data-extend]")) {
-      last ? button.setAttribute("aria-disabled", "true") : button.removeAttribute("aria-disabled");
-      button.title = last ? `A lab lasts until ${clock(new Date(end))} at the longest.` : "";
+      disable(button, last, last ? t("A lab lasts until {time} at the longest.", { time: clock(new Date(end)) }) : "");
     }
     const mark = SAID_AT.filter((at) => left <= at).at(-1); // the nearest mark that is passed
     if (mark === undefined) { if (!this.state.warn) notice.hidden = true; }
     else if (mark < this.told) { this.told = mark; notice.hidden = false; }
     if (!notice.hidden) {
       this.root.querySelector("[data-count]").textContent = countdown(left);
-      this.root.querySelector("[data-ends]").textContent = `Your lab ends at ${clock(new Date(end))}.`;
+      this.root.querySelector("[data-ends]").textContent = t("Your lab ends at {time}.", { time: clock(new Date(end)) });
     }
     this.#height();
-    document.title = mark === undefined ? this.title : `(${span(left)} left) ${this.title}`;
+    document.title = mark === undefined ? this.title : `(${t("{span} left", { span: span(left) })}) ${this.title}`;
   }
 
   /** Its buttons say what they do: how long the lab lasts then, from now. */
@@ -91,8 +93,10 @@ export class Lab {
     if (!minutes || this.flash) return;
     const left = Math.min(minutes * MINUTE, Math.round((Date.parse(longest) + this.skew - Date.now()) / MINUTE) * MINUTE);
     for (const button of this.root.querySelectorAll("[data-extend]")) {
-      const to = left > 0 ? ` to ${span(left)}` : "";
-      if (button.textContent !== `Extend${to}`) button.replaceChildren("Extend", el("span", button.closest(".bar") ? "hide-s" : "", to));
+      const long = left > 0 ? t("Extend to {span}", { span: span(left) }) : t("Extend");
+      if (button.dataset.says === long) continue;
+      button.dataset.says = long;
+      button.replaceChildren(...(button.closest(".bar") ? [el("span", "hide-s", long), el("span", "only-s", t("Extend"))] : [long]));
     }
   }
 
@@ -102,12 +106,15 @@ export class Lab {
   #line() {
     const { place, in_use: used, capacity, frees_at: frees, why } = this.state;
     const $ = (name) => this.root.querySelector(`[data-${name}]`);
-    $("place").textContent = place ? `You are ${ordinal(place)} in line.` : "You are in line.";
-    const all = capacity && used >= capacity ? `All ${capacity} places are in use.` : capacity ? `${used} of ${capacity} places are in use.` : "All places are in use.";
-    $("place-why").textContent = `${why ? `The last try failed: ${why} It is tried again. ` : ""}${all}${frees ? ` The next one frees at ${clock(new Date(Date.parse(frees) + this.skew))} at the latest.` : ""} You keep your place if you close this page.`;
+    $("place").textContent = place ? t("You are {place} in line.", { place: ordinal(place) }) : t("You are in line.");
+    const all = capacity && used >= capacity ? t("All {capacity} places are in use.", { capacity }) : capacity ? t("{used} of {capacity} places are in use.", { used, capacity }) : t("All places are in use.");
+    $("place-why").textContent = row(
+      why && t("The last try failed: {why} It is tried again.", { why }), all,
+      frees && t("The next one frees at {time} at the latest.", { time: clock(new Date(Date.parse(frees) + this.skew)) }), t("You keep your place if you close this page."),
+    );
     const figure = $("places");
     figure.replaceChildren(...Array.from({ length: Math.min(used ?? 0, 40) }, () => el("i")), el("b"), ...Array.from({ length: Math.max(0, Math.min(place ?? 0, 12) - 1) }, () => el("i", "q")), el("i", "mine"));
-    figure.setAttribute("aria-label", `${used} places in use; you are ${ordinal(place)} in line`);
+    figure.setAttribute("aria-label", t("{used} places in use; you are {place} in line", { used, place: ordinal(place) }));
   }
 
   #bootNow() { return this.bootAt ? this.bootBase + (Date.now() - this.bootAt) / 1000 : 0; }
@@ -122,8 +129,9 @@ export class Lab {
       const button = target.closest("button");
       if (button?.matches("[data-extend]") && !button.hasAttribute("aria-disabled")) { this.root.querySelector("[data-ending]").hidden = true; this.on.extend(); }
       if (button?.matches("[data-not-now]")) { this.root.querySelector("[data-ending]").hidden = true; this.#height(); }
-      if (button?.matches("[data-reset]")) { document.getElementById("more").hidePopover?.(); this.dialog.showModal(); }
-      if (button?.matches("[data-close]") || target === this.dialog) this.dialog.close();
+      const opens = button?.matches("[data-reset]") ? "reset" : button?.dataset.opens;
+      if (opens) { button.closest("[popover]")?.hidePopover(); document.getElementById(opens).showModal(); }
+      if (button?.matches("[data-close]") || target.matches("dialog")) target.closest("dialog").close();
     });
     document.addEventListener("submit", (event) => {
       if (event.target.matches("[data-start], [data-leave]")) { event.preventDefault(); this.#post(event.target); }
@@ -135,29 +143,32 @@ export class Lab {
     const button = form.querySelector("button"), error = form.parentElement.parentElement.querySelector("[data-start-error]");
     if (this.posting) return;
     this.posting = true;
-    button.setAttribute("aria-disabled", "true");
+    disable(button, true);
     if (error) error.hidden = true;
+    const slow = error && setTimeout(() => { error.textContent = t("The lab takes long to answer. It is still being asked."); error.hidden = false; }, SLOW);
     try {
       freshToken();
       const answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers: { Accept: "application/json" }, signal: AbortSignal.timeout(30000) });
       const said = await answer.json();
       if (!answer.ok) throw Object.assign(new Error(), { said });
       freshToken();
-      this.dialog.close();
+      if (error) error.hidden = true;
+      form.closest("dialog")?.close();
       this.on.started(said);
     } catch ({ said }) {
       if (!error) return form.submit();
-      error.textContent = said?.message ? `${said.message} ${said.what_to_do ?? ""}` : "The lab did not answer. Check your connection and try again.";
+      error.textContent = said?.message ? row(said.message, said.what_to_do) : row(t("The lab did not answer."), t("Check your connection and try again."));
       error.hidden = false;
     } finally {
+      clearTimeout(slow);
       this.posting = false;
-      button.removeAttribute("aria-disabled");
+      disable(button, false);
     }
   }
 }
 
 /** A first start makes a guest, and Django then changes the CSRF token: take the one that counts now. */
 function freshToken() {
-  const token = document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1];
+  const token = csrfToken();
   if (token) for (const field of document.getElementsByName("csrfmiddlewaretoken")) field.value = token;
 }

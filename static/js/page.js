@@ -4,5 +4,6 @@ import "@fontsource-variable/inter/opsz-italic.css";
 import "@fontsource-variable/jetbrains-mono/index.css";
 import "../css/tokens.css";
 import "../css/look.css";
+import "../css/account.css";
 import "../css/home.css";
 import "./theme.js";

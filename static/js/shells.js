@@ -1,10 +1,13 @@
 // The terminals: one per shell, opened again after every connection, named and closed. Must not know of Run blocks or of the lab's clock.
 import { INPUT_PIECE } from "./limits.js";
+import { t } from "./translate.js";
 import { crisp, FOUND, Terminal } from "./terminal.js";
 import { Tabs } from "./tabs.js";
 
 const keep = (name, value) => { try { localStorage.setItem(name, value); } catch { /* private window */ } };
 const kept = (name) => { try { return localStorage.getItem(name); } catch { return null; } };
+
+const COPIED = { selection: t("Copied the selection."), output: t("Copied the output of the last command."), all: t("Copied the whole terminal.") };
 
 export class Shells {
   /** `hosts`: their names; a host's first terminal has its name. `on`: send(message) → bool, opened(shell), selected(shell), gone(),
@@ -53,7 +56,7 @@ export class Shells {
       link: (address) => this.on.link(address),
       find: () => this.#find(true),
       past: () => this.on.past(shell),
-      copied: (what) => this.on.say(`Copied the ${what}.`),
+      copied: (what) => this.on.say(COPIED[what]),
     }, this);
     terminal.atPrompt = () => !this.on.running(shell);
     this.tabs.add(shell, host, this.#extra(shell));
@@ -162,7 +165,7 @@ export class Shells {
     if (entry.ended) return;
     Object.assign(entry, { open: false, asked: false, closing: false });
     this.#ended(entry, true);
-    entry.terminal.ended(`This shell ended${code ? ` with exit ${code}` : ""}. Press Enter for a new one.`);
+    entry.terminal.ended(code ? t("This shell ended with exit {code}. Press Enter for a new one.", { code }) : t("This shell ended. Press Enter for a new one."));
   }
 
   /** Somebody wants this terminal gone. A host's first one stays; where a command runs, they are asked first. */
@@ -240,7 +243,7 @@ export class Shells {
     close.onclick = () => { view.hidePopover(); this.close(this.current); };
     $("copy").onclick = async () => {
       if (!this.terminal) return;
-      try { this.on.say(`Copied the ${await this.terminal.copy()}.`); this.#flash($("copy"), "Copied"); } catch { this.#flash($("copy"), "Not allowed"); }
+      try { this.on.say(COPIED[await this.terminal.copy()]); this.#flash($("copy"), t("Copied")); } catch { this.#flash($("copy"), t("Not allowed")); }
     };
     const size = (px) => {
       const way = Math.sign(px - this.fontSize), before = crisp(this.fontSize);

@@ -45,6 +45,7 @@ export class Socket {
       if (this.ws !== ws) return;
       this.ws = null;
       if (code === 4401) return this.on.refused();
+      if (code === 4429) this.attempt = WAITS.length - 1; // too many pages are open
       this.#again();
     };
   }

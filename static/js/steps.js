@@ -1,7 +1,7 @@
 // From step to step without leaving the page: the terminal stays as it is. Must not know what a step holds.
-/** `after()` runs when another step is on the page. */
-export function steps(after) {
-  const go = async (address, push) => {
+/** `after(title)` runs when another step is on the page, `held()` when a way is not open yet. Returns `again()`: the same step anew, where the reader is. */
+export function steps(after, held) {
+  const go = async (address, push, stay = false) => {
     let page;
     try {
       const answer = await fetch(address, { headers: { Accept: "text/html" } });
@@ -13,16 +13,18 @@ export function steps(after) {
     for (const [old, fresh] of parts) old.replaceWith(fresh);
     document.title = page.title;
     if (push) history.pushState({}, "", address);
-    document.querySelector(".scroll").scrollTop = 0;
-    if (innerWidth <= 760) scrollTo(0, 0);
+    if (!stay) {
+      document.querySelector(".scroll").scrollTop = 0;
+      if (innerWidth <= 760) scrollTo(0, 0);
+    }
     after(page.title);
-    document.querySelector(".read h1")?.focus({ preventScroll: true });
+    if (!stay) document.querySelector(".read h1")?.focus({ preventScroll: true });
   };
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-step]");
     if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
-    go(link.href, true);
+    link.getAttribute("aria-disabled") === "true" ? held() : go(link.href, true);
   });
   // A lesson's bare address means the step one has come to: Back and reload must find the step that was shown there.
   const own = document.querySelector("#steps [aria-current]")?.getAttribute("href");
@@ -30,4 +32,5 @@ export function steps(after) {
   let here = location.pathname;
   addEventListener("popstate", () => { if (location.pathname !== here) go(location.href, false); });
   new MutationObserver(() => { here = location.pathname; }).observe(document.querySelector("title"), { childList: true });
+  return () => go(location.href, false, true);
 }

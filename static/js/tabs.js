@@ -1,6 +1,7 @@
 // The tabs above the terminals: what each shows, its name and its ×, and the question before a running command is closed.
 // Must not know of terminals, the socket, or which shells there should be.
 import { MAX_NAME } from "./limits.js";
+import { parts, t } from "./translate.js";
 import { el, glyph } from "./words.js";
 
 export class Tabs {
@@ -26,7 +27,7 @@ export class Tabs {
     box.dataset.tab = shell;
     if (closable) { // for the pointer; a tab list may hold nothing but tabs for whoever does not see it, and Delete does the same
       const x = el("button", "tab-x", glyph("badg"));
-      Object.assign(x, { type: "button", tabIndex: -1, title: `Close ${shell}`, onclick: () => this.on.close(shell), onpointerdown: (event) => event.preventDefault() });
+      Object.assign(x, { type: "button", tabIndex: -1, title: t("Close {shell}", { shell }), onclick: () => this.on.close(shell), onpointerdown: (event) => event.preventDefault() });
       x.setAttribute("aria-hidden", "true");
       box.append(x);
     }
@@ -60,7 +61,7 @@ export class Tabs {
     if (!tab) return;
     tab.name = name;
     tab.label.textContent = name || shell;
-    tab.button.title = name ? `${name}: ${shell} on ${tab.host}` : "";
+    tab.button.title = name ? t("{name}: {shell} on {host}", { name, shell, host: tab.host }) : "";
     this.#inSight();
   }
 
@@ -70,7 +71,7 @@ export class Tabs {
   markBusy(isBusy) {
     for (const [shell, { button }] of this.of) {
       const dot = button.querySelector(".busy-dot");
-      if (isBusy(shell) && !dot) { const mark = el("span", "busy-dot"); mark.setAttribute("role", "img"); mark.setAttribute("aria-label", "a command is running"); button.append(mark); this.#inSight(); }
+      if (isBusy(shell) && !dot) { const mark = el("span", "busy-dot"); mark.setAttribute("role", "img"); mark.setAttribute("aria-label", t("a command is running")); button.append(mark); this.#inSight(); }
       else if (!isBusy(shell)) dot?.remove();
     }
   }
@@ -85,7 +86,7 @@ export class Tabs {
     const at = tab.button.getBoundingClientRect(), bar = this.bar.getBoundingClientRect();
     const field = (this.field = el("input", "tab-name"));
     Object.assign(field, { type: "text", maxLength: MAX_NAME, value: tab.name || shell, autocomplete: "off", spellcheck: false });
-    field.setAttribute("aria-label", `Name of the terminal ${shell}`);
+    field.setAttribute("aria-label", t("Name of the terminal {shell}", { shell }));
     const width = Math.min(Math.max(at.width, 224), bar.width);
     field.style.cssText = `left:${Math.max(0, Math.min(at.left - bar.left, bar.width - width))}px;width:${width}px`;
     const done = (keep, back) => {
@@ -113,8 +114,8 @@ export class Tabs {
   ask(shell, running, yes) {
     const tab = this.of.get(shell);
     if (!tab) return;
-    const close = el("button", "b s solid", "Close it"), keep = el("button", "b s", "Keep it");
-    const says = el("p", "", el("code", "", running), ` still runs in ${this.nameOf(shell)}. Closing the terminal ends it.`);
+    const close = el("button", "b s solid", t("Close it")), keep = el("button", "b s", t("Keep it"));
+    const says = el("p", "", ...parts("{program} still runs in {terminal}. Closing the terminal ends it.", { program: el("code", "", running), terminal: this.nameOf(shell) }));
     const box = (this.asking = el("div", "pop ask", says, el("div", "act", close, keep)));
     Object.assign(says, { id: "ask-close" });
     Object.assign(box, { popover: "auto" });

@@ -4,6 +4,7 @@ import { FitAddon } from "@xterm/addon-fit";
 import { Unicode11Addon } from "@xterm/addon-unicode11";
 import { WebLinksAddon } from "@xterm/addon-web-links";
 import { ACK_EVERY, MAX_UNDRAWN, SCROLLBACK } from "./limits.js";
+import { n, t } from "./translate.js";
 import { duration, el, glyph, toClipboard } from "./words.js";
 
 const FONT = '"JetBrains Mono Variable", "Noto Sans Mono CJK SC", ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace';
@@ -15,6 +16,9 @@ const ANSWER = /^\x1b(\[[?>=]?[\d;]*[cnRuxty]|[\]P_].*)/s; // what a terminal an
 
 /** The nearest size at which a column is a whole number of device pixels: WebGL would cut the rest off and squeeze the letters. */
 export const crisp = (size) => { const ratio = 0.6 * devicePixelRatio; return Math.round(size * ratio) / ratio + 0.02; };
+
+/** How many columns a text takes in the terminal: Chinese is twice as wide. */
+const cells = (text) => [...text].reduce((sum, c) => sum + (c >= "\u2e80" ? 2 : 1), 0);
 
 /** xterm's colours from the page's tokens, as they are now. */
 export function colours(stale, finding = false) {
@@ -74,7 +78,7 @@ export class Terminal {
     xterm.options.linkHandler = { activate: link, hover, leave, allowNonHttpProtocols: false }; // OSC 8: the text may say one address and mean another
     xterm.open(this.fit);
     xterm.write(CURSOR);
-    xterm.textarea.setAttribute("aria-label", `Terminal ${this.name}. Leave with Control F6.`);
+    xterm.textarea.setAttribute("aria-label", t("Terminal {name}. Leave with Control F6.", { name: this.name }));
     this.#keys();
     this.resize();
     xterm.onResize(({ cols, rows }) => {
@@ -120,9 +124,9 @@ export class Terminal {
   gap(from, to) {
     if (this.next === null || to <= this.next) { this.next ??= to; return; }
     const size = to - Math.max(from, this.next);
-    const said = size > 1e6 ? `${(size / 1e6).toFixed(1)} MB` : size > 1e3 ? `${Math.round(size / 1e3)} kB` : `${size} bytes`;
+    const said = size > 1e6 ? `${(size / 1e6).toFixed(1)} MB` : size > 1e3 ? `${Math.round(size / 1e3)} kB` : n("{n} byte", "{n} bytes", size);
     this.next = to;
-    this.xterm.write(`\x1b[0m\r\n\x1b[2m— ${said} were printed while nobody looked —\x1b[0m\r\n`);
+    this.xterm.write(`\x1b[0m\r\n\x1b[2m— ${t("{size} were printed while nobody looked", { size: said })} —\x1b[0m\r\n`);
   }
 
   /** The shell is there, and what it printed goes to `end`. */
@@ -225,10 +229,10 @@ export class Terminal {
     if (last?.from && !last.from.isDisposed && last.from.line >= 0) {
       const to = last.to && !last.to.isDisposed ? last.to.line : Infinity;
       await toClipboard(this.text(last.from.line, to));
-      return "output of the last command";
+      return "output";
     }
     await toClipboard(this.text());
-    return "whole terminal";
+    return "all";
   }
 
   async search() {
@@ -308,11 +312,11 @@ export class Terminal {
       node.append(glyph(name));
     });
     if (ms == null) return;
-    const text = code ? `exit ${code}, ${duration(ms)}` : duration(ms);
-    this.xterm.registerDecoration({ marker, x: 1, anchor: "right", width: text.length + 1, layer: "top" })?.onRender((node) => {
+    const text = code ? t("exit {code}, {duration}", { code, duration: duration(ms) }) : duration(ms), width = cells(text);
+    this.xterm.registerDecoration({ marker, x: 1, anchor: "right", width: width + 1, layer: "top" })?.onRender((node) => {
       const line = this.xterm.buffer.active.getLine(marker.line); // looked at anew: a narrower window wraps it
       node.className = "xterm-decoration dur-mark";
-      node.textContent = line && line.translateToString(true).length <= this.cols - text.length - 3 ? text : "";
+      node.textContent = line && line.translateToString(true).length <= this.cols - width - 3 ? text : "";
     });
   }
 
