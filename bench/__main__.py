@@ -7,7 +7,7 @@ import sys
 
 import django
 
-NAMES = ("start", "command", "echo", "flood", "fanout")
+NAMES = ("start", "command", "rewind", "snapshot", "diagram", "echo", "flood", "fanout", "neighbours")
 
 
 def main() -> int:
@@ -40,7 +40,7 @@ def show(row: dict) -> None:
     peer = f"{row['peer']:8.3f}" if row["peer"] is not None else " " * 8
     ratio = f"{row['ratio']:6.3f}" if row["ratio"] is not None else " " * 6
     goal = "" if row["met"] is None else f"<= {row['goal']:g} {'met' if row['met'] else 'MISSED'}"
-    print(f"{row['bench']:<9} {row['figure']:<40} {row['ours']:9.3f} {peer} {row['unit']:<4} {ratio}  {goal}", flush=True)
+    print(f"{row['bench']:<10} {row['figure']:<40} {row['ours']:9.3f} {peer} {row['unit']:<4} {ratio}  {goal}", flush=True)
 
 
 if __name__ == "__main__":

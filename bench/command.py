@@ -3,7 +3,7 @@ import time
 from collections.abc import Iterator
 
 from bench import Row, percentile
-from bench.lab import guest, start
+from bench.lab import at_prompt, start
 from bench.peer import docker
 from netcontrol.engine import this_engine
 
@@ -14,11 +14,7 @@ SLOW = {"docker ps"}  # most of its time is its own, whoever starts it: reported
 
 def bench() -> Iterator[Row]:
     start(pool=1)
-    with guest() as student:
-        student.start()
-        student.lab()
-        student.open("lab", "lab")
-        student.prompt("lab")
+    with at_prompt() as student:
         (host,) = this_engine().containers(student.sandbox)
         for text, trials in TRIALS.items():
             ours, peer = [], []

@@ -3,6 +3,8 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from django.conf import settings
@@ -43,7 +45,7 @@ def settle(ready: int, seconds: float = 60) -> None:
 def peak_memory(host: str) -> dict[str, float]:
     """MiB that each process of the lab has needed at most since it began, by program; and the agent of this host."""
     peaks: dict[str, float] = {}
-    for program in ("web", "attach", "worker", "beat", "redis"):
+    for program in ("web", "attach", "check", "worker", "beat", "redis"):
         peaks[program] = _peak(processes.ask("getProcessInfo", program)["pid"])
     for pid in this_engine().api.top(host)["Processes"]:
         if "agent/__main__.py" in pid[-1]:
@@ -58,3 +60,14 @@ def _peak(pid: int) -> float:
 
 def guest() -> Guest:
     return Guest(URL, catalogue().lessons[0].slug)
+
+
+@contextmanager
+def at_prompt() -> Iterator[Guest]:
+    """A guest in a lab, with an open shell at its first prompt."""
+    with guest() as student:
+        student.start()
+        student.lab()
+        student.open("lab", "lab")
+        student.prompt("lab")
+        yield student

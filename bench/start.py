@@ -3,7 +3,7 @@ import time
 from collections.abc import Iterator
 
 from bench import Row, percentile
-from bench.lab import guest, settle, start
+from bench.lab import at_prompt, guest, settle, start
 from bench.peer import Bare
 from netcontrol.engine import this_engine
 
@@ -48,11 +48,7 @@ def click_to_prompt() -> float:
 def memory() -> tuple[float, float]:
     """MiB of the one pooled host, and of it again once a student has run some commands there."""
     before = max(this_engine().memory().values())
-    with guest() as student:
-        student.start()
-        student.lab()
-        student.open("lab", "lab")
-        student.prompt("lab")
+    with at_prompt() as student:
         mine = set(this_engine().memory())
         for text in ("ip -br addr", "docker ps", "brctl show", "iptables -t nat -S"):
             for _ in student.run("lab", text):

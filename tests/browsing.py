@@ -4,7 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
+
+from labsite import translations
 
 # A test's browser talks to the lab and to nobody else.
 FLAGS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -44,6 +47,13 @@ def at_prompt(page: Page, shell: str = "lab") -> bool:
     return page.evaluate(f"shell => {{ {line} }}", shell).rstrip() == "root@lab:~#"
 
 
+def said(page: Page, english: str) -> str:
+    """What the page says for this, in its language. Fails when it has no words for it."""
+    if page.locator("html").get_attribute("lang") == "en":
+        return english
+    return next(entry.said[0] for file in translations.files() for entry in translations.read(file) if entry.id == english)
+
+
 def focus(page: Page) -> None:
     page.locator(".screen:not([hidden]) textarea").focus()
 
@@ -76,6 +86,13 @@ def cell(page: Page, wanted: str, shell: str = "lab") -> tuple[float, float]:
     )
     assert found, f"{wanted!r} is not in sight:\n{text(page, shell)[-1000:]}"
     return found[0], found[1]
+
+
+def clean(page: Page) -> None:
+    """axe finds no violation, and nothing makes the page scroll sideways."""
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
 
 
 def end_lab(page: Page) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from labsite.client import Guest
+from labsite.client import Guest, Network
 from netcontrol.agent.limits import ACK_EVERY
 from netcontrol.agent.protocol import parse_output
 
@@ -29,7 +29,8 @@ class Broken(AssertionError):
 class Page:
     """One page of this guest. `begin` and `kept`: what each shell printed, and from which offset on."""
 
-    def __init__(self, guest: Guest, *shells: str, host: str = "lab", forgets: bool = False, since: dict[str, int] | None = None):
+    def __init__(self, guest: Guest, *shells: str, host: str = "lab", forgets: bool = False, since: dict[str, int] | None = None, watches: bool = False):
+        self.watches, self.network = watches, Network()  # it shows the network
         self.forgets = forgets  # its host is hostile: it may be told that a shell is another one, and more than once how it ended
         self.handshake, self.host, self.shells = guest.handshake(), host, shells
         self.begin: dict[str, int] = dict(since or {})
@@ -83,6 +84,10 @@ class Page:
         """The id of the command with this text that started, or ""."""
         return next((id for id, event in list(self.started.items()) if event["text"] == text), "")
 
+    def changed_by(self, command: str) -> Event | None:
+        """The change of the network after which it was answered for this command (its id)."""
+        return next((m for m in self.network.changes if command == m["after_command"] or command in m["also_after"]), None)
+
     # What it says
 
     def send(self, type: str, **fields: Any) -> bool:
@@ -123,6 +128,9 @@ class Page:
                 continue
             try:
                 line.send(json.dumps({"type": "hello", "since": {shell: self.end(shell) for shell in self.kept}}))
+                if self.watches:
+                    line.send(json.dumps({"type": "network.watch", "on": True}))
+                    self.network.graph = None  # a page that comes back begins with the whole
                 self.opened.clear()
                 self.told: set[tuple[str, str]] = set()  # (id, type) of events of commands, on this connection
                 self.socket = line
@@ -165,6 +173,10 @@ class Page:
 
     def _event(self, m: Event) -> None:
         self.events.append(m)
+        try:
+            self.network.hear(m)
+        except ValueError as wrong:
+            raise Broken(str(wrong)) from wrong
         match m["type"]:
             case "sandbox.state":
                 if m["state"] == "claimed" and m["worker"] == "up":

@@ -1,4 +1,4 @@
-"""Chromium drives the page, on the real lab: start as a guest, click every Run block, type by hand, reload, lose the worker."""
+"""Chromium drives the page, on the real lab: start as a guest, type by hand, reload, lose the worker. A lesson is walked in test_lesson_page.py."""
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
@@ -7,32 +7,6 @@ from labsite import processes
 from .browsing import start, text, type_command, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
-
-
-def test_the_lesson_from_the_first_click_to_the_last_step(page):
-    start(page)
-    clicked = 0
-    while True:
-        blocks = page.locator(".run[data-block]")
-        for n in range(blocks.count()):
-            block = blocks.nth(n)
-            background = block.get_attribute("data-shell") != block.get_attribute("data-host")
-            block.locator("[data-run]").click()
-            clicked += 1
-            if background:  # it does not end by itself
-                until(page, lambda b=block: b.get_attribute("data-state") == "busy", what=f"the start of {block.locator('code').inner_text()}")
-                continue
-            until(page, lambda b=block: b.get_attribute("data-state") in ("done", "fail", "halt"), 60, f"the end of {block.locator('code').inner_text()}")
-            assert block.get_attribute("data-state") == "done", f"{block.locator('code').inner_text()}\n{block.inner_text()}\n{text(page)[-1500:]}"
-        following = page.get_by_role("link", name="Next step")
-        if not following.count():
-            break
-        title = page.locator("h1").inner_text()
-        following.click()
-        until(page, lambda t=title: page.locator("h1").inner_text() != t, what="the next step")
-    assert clicked >= 20
-    shown = text(page)
-    assert "docker0" in shown and "172.17.0.1" in shown and "MASQUERADE" in shown
 
 
 def test_typing_by_hand_and_a_reload_that_finds_the_same_shell(page):

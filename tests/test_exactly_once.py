@@ -1,4 +1,5 @@
-"""Everything that can die dies, at random and often: no byte is lost or doubled, and what was typed ran once and in order.
+"""Everything that can die dies, at random and often: no byte is lost or doubled, what was typed ran once and in order, and the network that is
+shown is the one that there is.
 
 The truth is written in the host by the programs themselves, and compared byte for byte with what a page was sent. The faults come
 in a random order from a seed that is printed; PATCHBAY_SEED gives it again. What is promised of keys is in docs/protocol.md: a key
@@ -6,7 +7,6 @@ arrives at most once, and later keys never overtake earlier ones. So a page that
 ones arrived; it finds out as a person does, by looking: `Typist` types a mark that it never typed before, and what had not shown
 when the mark shows was lost.
 """
-import asyncio
 import contextlib
 import os
 import random
@@ -21,10 +21,10 @@ import pytest
 from django.conf import settings
 
 from labsite import processes
-from netcontrol.dial import dock_path, execute
 from netcontrol.lease import LEASE_MS
 
-from .driving import COLOUR
+from .driving import COLOUR, lab_of
+from .inside import in_host
 from .page import Page
 
 SEED = int(os.environ.get("PATCHBAY_SEED") or random.randrange(10**6))
@@ -53,19 +53,19 @@ print("line last", flush=True)
 '''
 
 
-def in_host(guest, script: str, seconds: float = 20) -> bytes:
-    """Run this in the student's host outside of any terminal."""
-    done = asyncio.run(execute(dock_path(guest.sandbox, "lab"), seconds, script=script))
-    assert done["exit_code"] == 0 and not done["truncated"], (script[:100], done)
-    return done["out"]
-
-
 def file_in_host(guest, path: str) -> bytes:
     """An answer holds 256 KiB at most."""
     size, data = int(in_host(guest, f"stat -c %s {path}")), b""
     while len(data) < size:
         data += in_host(guest, f"tail -c +{len(data) + 1} {path} | head -c 200000")
     return data
+
+
+# What a typed line runs: it counts, and brings an interface about, or takes it away again.
+STEP = r"""
+echo $1 >> typed
+if [ $(($1 % 2)) = 1 ]; then ip link add d$1 type bridge; else ip link del d$(($1 - 1)); fi
+"""
 
 
 class Typist(threading.Thread):
@@ -89,7 +89,7 @@ class Typist(threading.Thread):
         code = n % 5
         self.tried = []
         for _ in range(60):
-            text = f"echo {n} >> typed; (exit {code})"
+            text = f". step {n}; (exit {code})"
             if self.attempt(text):
                 return
         raise AssertionError(f"line {n} could not be typed")
@@ -220,13 +220,10 @@ class Lab:
 def test_exactly_once(lab, guests):
     print(f"PATCHBAY_SEED={SEED}")
     dice = random.Random(SEED)
-    guest = guests()
-    guest.start()
-    guest.lab()
-    guest.hang_up()
-    in_host(guest, f"cat > /root/printer.py <<'E'\n{PRINTER}\nE")
+    guest = lab_of(guests())
+    in_host(guest, f"cat > /root/printer.py <<'E'\n{PRINTER}\nE\ncat > /root/step <<'E'\n{STEP}\nE")
     began = time.monotonic()
-    with Page(guest, "keys", "lines") as page, Page(guest) as other:
+    with Page(guest, "keys", "lines", watches=True) as page, Page(guest, watches=True) as other:
         page.see(b"# ", "keys")
         page.see(b"# ", "lines")
         page.send("run", shell="lines", block="p", text=f"python3 printer.py {SEED} | tee truth")
@@ -259,9 +256,10 @@ def test_exactly_once(lab, guests):
         page.until(lambda: page.finished.get(page.ran(f"python3 printer.py {SEED} | tee truth")), 30, "the printer's end")
         for shell in ("keys", "lines"):
             other.until(lambda shell=shell: other.end(shell) >= page.end(shell), 60, f"the other page's {shell}")
-        with Page(guest) as late:
+        with Page(guest, watches=True) as late:
             for shell in ("keys", "lines"):
                 late.until(lambda shell=shell: late.end(shell) >= page.end(shell), 30, f"a late page's {shell}")
+            same_network(guest, page, other, late)
 
         print(f"{len(faults)} faults in {time.monotonic() - began:.0f} s; {len(page.kept['lines'])} bytes, {len(typist.ran)} lines typed in {typist.attempts} attempts, {page.connections} connections")
         print({fault: [round(t, 1) for t in times] for fault, times in took.items()})
@@ -284,6 +282,24 @@ def same(got: bytes, truth: bytes) -> None:
     wrong = next((n for n in range(len(truth)) if got[at + n : at + n + 1] != truth[n : n + 1]), None)
     assert wrong is None, f"at byte {wrong} of {len(truth)}: {got[at + wrong - 80 : at + wrong + 80]!r} where {truth[wrong - 80 : wrong + 80]!r} was printed"
     assert re.fullmatch(rb"\x1b.*# .*", got[at + len(truth) :]), got[at + len(truth) :]
+
+
+def same_network(guest, *pages: Page) -> None:
+    """Each page has what is there, by changes that followed on one another (`Page` holds every one to that); and a command was answered for once."""
+    there = set(in_host(guest, "ls /sys/class/net").decode().split())
+    for page in pages:
+        page.until(lambda page=page: {thing["name"] for thing in page.network.things.values() if thing["kind"] == "interface" and thing["space"] == root(page)} == there, 20, f"the network as it is: {there}")
+    first, *others = (page.network for page in pages)
+    for page in pages:
+        page.until(lambda page=page: page.network.graph == first.graph, 20, "the same network in each page")
+    for network in (first, *others):
+        answered = [id for m in network.changes for id in [*m["also_after"], m["after_command"]] if id]
+        assert len(answered) == len(set(answered))
+    print(f"{len(first.changes)} changes of the network and {first.wholes} wholes; {len(others[0].changes)} and {others[0].wholes}")
+
+
+def root(page: Page) -> str:
+    return page.network.things["host:lab"]["space"]
 
 
 def rows(lab, guest) -> list[tuple[str, int]]:

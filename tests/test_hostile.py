@@ -4,6 +4,7 @@ After each attempt their own next command works, another student's shell echoes 
 """
 import asyncio
 import contextlib
+import itertools
 import statistics
 import time
 from pathlib import Path
@@ -13,21 +14,23 @@ import pytest
 from labsite import processes
 from netcontrol.dial import dock_path, execute
 
+from .driving import lab_of
+from .inside import in_host
 from .page import Page
 
 STALL_MS = 1000
 
 
 def rss(program: str) -> int:
-    """MiB of this program and all its children."""
+    """MiB of the largest process of this program: it or one of its children."""
     pid = processes.ask("getProcessInfo", program)["pid"]
-    total, todo = 0, [pid]
+    sizes, todo = [0], [pid]
     while todo:
         one = todo.pop()
         with contextlib.suppress(OSError, StopIteration):  # it has just ended
-            total += int(next(line for line in Path(f"/proc/{one}/status").read_text().splitlines() if line.startswith("VmRSS")).split()[1])
+            sizes.append(int(next(line for line in Path(f"/proc/{one}/status").read_text().splitlines() if line.startswith("VmRSS")).split()[1]))
             todo += [int(child) for task in Path(f"/proc/{one}/task").iterdir() for child in (task / "children").read_text().split()]
-    return total // 1024
+    return max(sizes) // 1024
 
 
 def echo_ms(page: Page) -> float:
@@ -44,19 +47,27 @@ def echo_ms(page: Page) -> float:
     return statistics.median(took)
 
 
-def in_host(guest, script: str) -> None:
-    done = asyncio.run(execute(dock_path(guest.sandbox, "lab"), 30, script=script))
-    assert done["exit_code"] == 0, done
+nth = itertools.count(1)
 
 
 def next_command_works(guest) -> None:
-    """On a page that is opened now."""
+    """On a page that is opened now. It is told of what was before as well: of earlier tests' commands, so the block says which one is meant; and
+    of a terminal that the agent before this one had, so it is opened again when there is none."""
     with Page(guest, "lab", forgets=True) as page:
         page.until(lambda: "lab" in page.opened, 20, "the shell")
-        for n in range(2):
-            page.send("run", shell="lab", block=f"next{n}", text="(exit 7)")
-            ended = page.until(lambda n=n: next((m for m in page.events if m["type"] == "command.finished" and m["block"] == f"next{n}"), None), 20, "the next command")
-            assert ended["exit_code"] == 7
+        for _ in range(2):
+            answer = {"code": "unknown_shell"}
+            while answer.get("code") == "unknown_shell":
+                block = f"next{next(nth)}"
+                page.send("shell.open", shell="lab", host="lab", cols=200, rows=50)
+                page.send("run", shell="lab", block=block, text="(exit 7)")
+                answer = page.until(lambda block=block: answers(page, block), 20, "the next command")
+            assert answer["type"] == "command.finished" and answer["exit_code"] == 7, answer
+
+
+def answers(page: Page, block: str) -> dict | None:
+    """How a Run ended, or why it was refused."""
+    return next((m for m in page.events if m["type"] in ("command.finished", "error") and m["block"] == block), None)
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +80,7 @@ def pair(lab):
     with contextlib.ExitStack() as stack:
         mallory, bob = (stack.enter_context(Guest(lab.url, LESSON)) for _ in range(2))
         for guest in (mallory, bob):
-            guest.start()
-            guest.lab()
-            guest.hang_up()
+            lab_of(guest)
         page = stack.enter_context(Page(bob, "lab"))
         page.see(b"# ", "lab")
         before = echo_ms(page)
@@ -112,9 +121,9 @@ def test_what_a_program_prints(pair, name):
     mallory, unharmed = pair
     with Page(mallory, "lab") as page:
         page.until(lambda: "lab" in page.opened, 20, "the shell")
-        nth = list(PRINTED).index(name)
-        page.send("run", shell="lab", block="evil", text=f"{PRINTED[name]}; echo o''ver {nth}")
-        page.see(b"over %d\r\n" % nth, "lab", 60)
+        which = list(PRINTED).index(name)
+        page.send("run", shell="lab", block="evil", text=f"{PRINTED[name]}; echo o''ver {which}")
+        page.see(b"over %d\r\n" % which, "lab", 60)
     next_command_works(mallory)
     unharmed()
 
@@ -125,8 +134,12 @@ import json, os, socket, struct, sys, threading, time
 def frame(kind, body): return struct.pack(">I", len(body)) + kind + body
 def say(**m): return frame(b"J", json.dumps(m).encode())
 def out(shell, offset, data): return frame(b"O", bytes([len(shell)]) + shell + struct.pack(">Q", offset) + data)
-def shell(name, **more): return {"shell": name, "pid": 1, "open": True, "begin": 0, "end": 0, "running": None, **more}
-def welcome(*shells, boot="evil"): return say(type="welcome", boot=boot, last_input="0-0", shells=list(shells))
+def shell(name, **more): return {"shell": name, "name": "", "pid": 1, "open": True, "begin": 0, "end": 0, "running": None, **more}
+def welcome(*shells, boot="evil"): return say(type="welcome", boot=boot, last_input="0-0", watches=True, shells=list(shells))
+def network(n, body):
+    head = json.dumps({"type": "network.snapshot", "n": n, "taken_at": 1, "took_ms": 1, "after": [["lab", n]], "failed": ""}).encode()
+    return frame(b"N", struct.pack(">I", len(head)) + head + body)
+def links(n): return [{"ifindex": k, "ifname": "\x1b]0;%d-%d\x07<b>" % (n, k), "flags": ["UP"], "address": "x" * 500, "linkinfo": {"info_kind": "veth"}, "link_index": k + 1} for k in range(1, 1500)]
 hello = welcome(shell("lab"))
 def events(make):
     for n in range(1, 10**9): yield b"".join(make(n * 100 + k) for k in range(100))
@@ -144,9 +157,12 @@ MODES = {
     "numbers at their end": lambda: iter([hello, say(type="shell.closed", shell="lab", exit_code=0, seq=1 << 53)]),
     "tiny frames": lambda: (lambda: (yield hello, (yield from events(lambda n: out(b"lab", n, b"x")))))(),
     "tiny events": lambda: (x for g in ([hello], events(lambda n: say(type="shell.opened", shell="lab", offset=0, end=n, pid=2, seq=n))) for x in g),
-    "commands": lambda: (x for g in ([hello], events(lambda n: say(type="command.started", shell="lab", id=n, block="", text="forged " * 9, started_at=1, seq=n))) for x in g),
+    "commands": lambda: (x for g in ([hello], events(lambda n: say(type="command.started", shell="lab", id=n, block="", text="forged " * 9, started_at=1, offset=0, seq=n))) for x in g),
     "errors": lambda: (x for g in ([hello], events(lambda n: say(type="error", code="busy", shell="lab", block=""))) for x in g),
     "large output": lambda: (x for g in ([hello], (out(b"lab", n * 60000, b"x" * 60000) for n in range(10**9))) for x in g),
+    "networks that change": lambda: (x for g in ([hello], (network(n, json.dumps({"spaces": [{"id": "1", "root": True, "links": links(n)}]}).encode()) for n in range(10**9))) for x in g),
+    "a deep network": lambda: iter([hello, network(1, b'{"spaces":' + b"[" * 500000)]),
+    "a network of odd things": lambda: (x for g in ([hello], (network(n, json.dumps({"spaces": [{"id": [n], "links": {"0": n}, "routes": [[]], "nft": [{"rule": n}]}, n, None], "docker": {"containers": [{"Name": {}}]}, "podman": n}).encode()) for n in range(10**9))) for x in g),
     "silence": lambda: iter([]),
     "nothing after hello": lambda: iter([hello]),
 }
@@ -168,7 +184,7 @@ while True:
     threading.Thread(target=serve, args=(connection,), daemon=True).start()
 """
 MODES = ["garbage", "a huge length", "a frame that never ends", "deep JSON", "shells of others", "a new boot each time", "offsets that jump", "numbers at their end",
-         "tiny frames", "tiny events", "commands", "errors", "large output", "silence", "nothing after hello"]  # fmt: skip
+         "tiny frames", "tiny events", "commands", "errors", "large output", "networks that change", "a deep network", "a network of odd things", "silence", "nothing after hello"]  # fmt: skip
 ATTACK_SECONDS = 2.5
 
 
@@ -176,12 +192,13 @@ ATTACK_SECONDS = 2.5
 def test_an_agent_that_was_replaced(pair, mode):
     """Started outside of the shells, which end with the agent. It has a few seconds: a flood has no end to wait for."""
     mallory, unharmed = pair
-    in_host(mallory, f"cat > /root/evil.py <<'E'\n{AGENT}\nE")
-    with Page(mallory, "lab", forgets=True) as page:
+    in_host(mallory, f"cat > /root/evil.py <<'E'\n{AGENT}\nE", seconds=30)
+    with Page(mallory, "lab", forgets=True, watches="network" in mode) as page:
         page.until(lambda: "lab" in page.opened, 20, "the shell")
         unit = f"--unit=evil --collect --property=ExecStopPost='/bin/systemctl start patchbay-agent.socket' --property=RuntimeMaxSec={ATTACK_SECONDS}"
         evil = f"rm -f /root/dialled; systemctl stop patchbay-agent.socket; systemctl kill -s KILL patchbay-agent.service; exec python3 /root/evil.py '{mode}'"
-        in_host(mallory, f"systemd-run -q {unit} /bin/bash -c {quoted(evil)}")
+        with contextlib.suppress(EOFError, OSError):  # the agent is killed when it was told, and may not live to say that it did
+            in_host(mallory, f"systemd-run -q {unit} /bin/bash -c {quoted(evil)}", seconds=30)
         try:
             end = time.monotonic() + ATTACK_SECONDS
             while time.monotonic() < end:
@@ -189,6 +206,9 @@ def test_an_agent_that_was_replaced(pair, mode):
         finally:
             agent_is_back(mallory)
     next_command_works(mallory)
+    if "network" in mode:
+        with Page(mallory, "lab", watches=True) as page:
+            page.until(lambda: page.network.graph and page.network.named("docker0", "interface"), 20, "the network as it is")
     unharmed()
 
 

@@ -93,8 +93,18 @@ def test_the_images_are_shared_and_cannot_be_written(student):
     assert run(student, "mount -o remount,rw /opt/patchbay/docker")[0] != 0
     layer = "$(ls -d /var/lib/docker/overlay2/*/diff | head -1)"
     assert run(student, f"touch {layer}/x")[0] != 0
-    assert run(student, f"mount -o remount,rw,bind {layer}")[0] != 0
+    assert run(student, "docker run --rm -v /opt/patchbay/docker:/store nginx sh -c 'touch /store/x || mount -o remount,rw /store'")[0] != 0
     assert run(student, "docker rmi busybox:latest busybox:1.37")[0] == 0
+    assert run(student, f"ls {layer}")[0] == 0, "only this host's link to the image is gone"
+
+
+def test_the_images_outlive_a_restart_of_dockerd(student):
+    """It unmounts what lies below its folder when it stops."""
+    assert run(student, "docker run -d --name web --restart always nginx")[0] == 0
+    for how in ("systemctl restart docker", "systemctl kill -s KILL docker; until docker ps; do sleep 0.2; done"):
+        assert run(student, how)[0] == 0
+        assert run(student, "docker run --rm nginx nginx -v")[0] == 0
+        assert run(student, "docker start web; docker exec web ls /usr/sbin/nginx")[0] == 0
 
 
 def test_limits(student):

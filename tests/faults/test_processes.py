@@ -1,9 +1,7 @@
-"""Parts that die under a student: what the page says within 5 s, and that it recovers by itself. Then bad set-ups."""
+"""Processes that die under a student: what the page says within 5 s, and that it recovers by itself."""
 import json
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -15,7 +13,11 @@ from labsite import processes
 from labsite.client import ConnectionClosed
 from netcontrol.engine import this_daemon, this_engine
 
-from .driving import COLOUR, run
+from ..conftest import LESSON
+from ..driving import COLOUR, next_state, run, told
+
+unhurt = pytest.mark.usefixtures("nobody_else_is_hurt")
+TWO_HOSTS = "nat"  # a lesson whose hosts are not in the pool: they are booted for who starts it
 
 
 def pid(program: str) -> int:
@@ -31,6 +33,7 @@ def worker_state(guest, want: str, seconds: float) -> float:
     raise AssertionError
 
 
+@unhurt
 def test_worker_dead(student):
     """The page says so within 5 s; when a worker is back the shell is the same, and what ran in it went on."""
     run(student, "here=before; (sleep 3; echo went on > /root/late) &")
@@ -44,6 +47,7 @@ def test_worker_dead(student):
     assert run(student, "for i in 1 2 3 4 5 6; do test -e /root/late && break; sleep 1; done; cat /root/late")[1].startswith("went on")
 
 
+@unhurt
 def test_worker_killed_in_the_middle_of_output(student):
     """kill -9, and no byte is lost or doubled."""
     student.send(type="run", shell="lab", block="b", text="for n in $(seq 1 3000); do echo line $n; [ $((n % 300)) = 0 ] && sleep 0.2; done")
@@ -61,12 +65,48 @@ def test_worker_killed_in_the_middle_of_output(student):
     assert lines == [f"line {n}" for n in range(1, 3001)]
 
 
-def test_redis_dead(lab, student):
-    run(student, "here=before")
-    os.kill(pid("redis"), signal.SIGKILL)
-    lab.until(lambda: json.loads(lab("status", "--json").stdout)["healthy"], 40, "health")
+@unhurt
+def test_worker_killed_while_it_boots(lab, guests):
+    """Who waits for that boot keeps their place, is told, and is served by the next worker; nothing of the first try stays."""
+    guest = guests(TWO_HOSTS)
+    guest.start()
+    guest.dial()
+    next_state(guest, "booting", 60)
+    worker, before = pid("worker"), {process for process in processes.leftovers() if parent(process) != 1}
+    os.kill(worker, signal.SIGKILL)
+    lab.until(lambda: pid("worker") not in (0, worker), 20, "another worker")
+    assert len(guest.lab(90)["hosts"]) == 2
+    alive = {pk.hex[:12] for pk in (guest.sandbox,)}
+    lab.until(lambda: {c["Labels"]["patchbay.sandbox"].replace("-", "")[:12] for c in this_engine().api.containers(all=True) if c["Labels"]["patchbay.host"] == "client"} == alive, 90, "the end of the first try")
+    lab.until(lambda: not [child for child in before & set(processes.leftovers()) if parent(child) == 1], 30, "the end of the killed worker's own processes")
+
+
+def parent(process: int) -> int:
     try:
-        worker_state(student, "up", 20)
+        return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+@unhurt
+def test_beat_dead(lab, student):
+    """Without a clock the line still moves: a place that becomes free is used at once. And it comes back."""
+    processes.ask("stopProcess", "beat", True)
+    try:
+        old = student.sandbox
+        for _ in range(3):  # more than the pool has
+            student.post("/lab/reset")
+            old = told(student, lambda state, old=old: state["state"] == "claimed" and state["sandbox"] != str(old), 60)["sandbox"]
+    finally:
+        processes.ask("startProcess", "beat", False)
+    os.kill(dead := pid("beat"), signal.SIGKILL)
+    lab.until(lambda: pid("beat") not in (0, dead), 20, "beat's return")
+
+
+def goes_on(student, seconds: float) -> None:
+    """Redis is back, with or without the page's connection: the shell is the one that it was."""
+    try:
+        worker_state(student, "up", seconds)
     except ConnectionClosed:
         student.hang_up()
         student.lab()
@@ -74,6 +114,30 @@ def test_redis_dead(lab, student):
     assert "before" in run(student, "echo $here")[1]
 
 
+@unhurt
+def test_redis_away(student):
+    """For longer than a restart: pages are told so, reading goes on, and what would need it is refused in words."""
+    run(student, "here=before")
+    processes.ask("stopProcess", "redis", True)
+    try:
+        assert worker_state(student, "down", 5) < 5
+        for page in ("/", f"/lessons/{LESSON}/", "/lab/history"):
+            assert student.get(page).status_code == 200
+        assert student.get("/lab/state").json()["worker"] == "down"
+    finally:
+        processes.ask("startProcess", "redis", False)
+    goes_on(student, 30)
+
+
+@unhurt
+def test_redis_dead(lab, student):
+    run(student, "here=before")
+    os.kill(pid("redis"), signal.SIGKILL)
+    lab.until(lambda: json.loads(lab("status", "--json").stdout)["healthy"], 40, "health")
+    goes_on(student, 20)
+
+
+@unhurt
 def test_engine_dead(lab, student, guests):
     """Hosts outlive their engine."""
     run(student, "here=before")
@@ -86,6 +150,7 @@ def test_engine_dead(lab, student, guests):
     assert other.lab()["state"] == "claimed"
 
 
+@unhurt
 def test_web_dead(lab, student):
     run(student, "here=before")
     os.kill(pid("web"), signal.SIGKILL)
@@ -121,73 +186,3 @@ def test_everything_killed(lab):
     assert lab("try", "--", "docker version -f '{{.Server.Version}}'", seconds=60).stdout.startswith("26.")
     lab.until(lambda: hosts_alive() <= len(this_engine().containers()), 30, "the end of hosts whose shim was killed")
     lab.until(lambda: lab("doctor").returncode == 0, 90, "a clean bill")
-
-
-# Bad set-ups: one clear sentence, nothing left behind
-
-
-@pytest.fixture
-def elsewhere(tmp_path_factory):
-    """A folder for another lab; afterwards nothing of it may run or be mounted."""
-    var = tmp_path_factory.mktemp("v")
-    yield var
-    assert not [m for m in Path("/proc/mounts").read_text().splitlines() if f"{var}/" in m]
-    assert not subprocess.run(["pgrep", "-f", f"{var}/"], capture_output=True, timeout=5).stdout
-    subprocess.run(["umount", str(var)], capture_output=True, timeout=10)
-    shutil.rmtree(var, ignore_errors=True)
-
-
-def test_not_root(tmp_path):
-    shutil.copy("lab", tmp_path / "lab")
-    tmp_path.chmod(0o755)
-    for parent in list(tmp_path.parents)[:-1]:
-        if not parent.stat().st_mode & 0o005:
-            parent.chmod(parent.stat().st_mode | 0o005)
-    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", tmp_path / "lab", "up"], capture_output=True, text=True, timeout=10)
-    assert done.returncode == 1
-    assert done.stderr == "./lab up needs root, for the engine and its network. Run: sudo ./lab up\n"
-    assert {p.name for p in tmp_path.iterdir()} == {"lab"}
-
-
-def test_port_taken(lab, elsewhere):
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = other.getsockname()[1]
-        up = lab("up", "--detach", PATCHBAY_VAR=str(elsewhere), PATCHBAY_PORT=str(port))
-    assert up.returncode == 1
-    assert f"Port {port} cannot be used: address already in use. Stop the other program, or choose another port" in up.stderr
-    assert "Traceback" not in up.stderr
-
-
-def test_disk_full_while_building(lab, elsewhere):
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=150m", "tmpfs", str(elsewhere)], check=True, timeout=10)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    up = lab("up", "--detach", seconds=200, PATCHBAY_VAR=str(elsewhere), PATCHBAY_PORT=str(port), PATCHBAY_ENGINE_DISK_GIB="1")
-    assert up.returncode == 1
-    assert "the disk is full. Free about 4 GB" in up.stderr, up.stdout + up.stderr
-    assert "Traceback" not in up.stderr
-    assert not list((elsewhere / "cache").iterdir())
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "words"),
-    [
-        ("PATCHBAY_WIRES", "172.17.0.0/16", "hosts need IPv4 outside Docker's own"),
-        ("PATCHBAY_MINUTES", "0", "must be at least 1"),
-        ("PATCHBAY_PORT", "eighty", "PATCHBAY_PORT"),
-        ("REDIS_URL", "http://redis", "REDIS_URL begins with http"),
-    ],
-)
-def test_wrong_setting(lab, elsewhere, name, value, words):
-    up = lab("up", "--detach", **{"PATCHBAY_VAR": str(elsewhere), "PATCHBAY_PORT": "18765", name: value})
-    assert up.returncode == 1
-    assert words in up.stderr
-    assert "Traceback" not in up.stderr
-
-
-def test_unknown_command(lab):
-    done = lab("frobnicate")
-    assert done.returncode == 1 and 'There is no "./lab frobnicate".' in done.stderr
