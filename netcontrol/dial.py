@@ -5,6 +5,7 @@ it ends the connection. Must not know: Redis, the database.
 """
 import asyncio
 import os
+import select
 import socket
 import stat
 import uuid
@@ -71,6 +72,16 @@ class Link:
         if not data:
             raise EOFError("the agent closed the connection")
         return ((kind, READ[kind](body)) for kind, body in self.cutter.feed(data))
+
+    @property
+    def hung_up(self) -> bool:
+        """The other end has been closed, though what it said before may not all be read."""
+        sock = self.writer.get_extra_info("socket")
+        if sock.fileno() < 0:
+            return True
+        poll = select.poll()
+        poll.register(sock.fileno(), select.POLLRDHUP)
+        return bool(poll.poll(0))
 
     def close(self) -> None:
         self.writer.close()

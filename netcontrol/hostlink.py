@@ -130,7 +130,7 @@ class HostLink:
                 self.pace.pay(EVENT_FRAMES if kind == "J" else 1)
                 if n % TURN == 0:  # a read may hold ten thousand tiny frames, and other students' keys wait for this loop
                     await self.outbox.until_room()
-                    await self._wait_our_turn()
+                    await self._wait_our_turn(link)
                 if kind == "O":
                     self._output(*value)
                     continue
@@ -151,15 +151,17 @@ class HostLink:
                     case _:
                         self._event(value)
             await self.outbox.until_room()
-            await self._wait_our_turn()
+            await self._wait_our_turn(link)
             await link.drain()
 
-    async def _wait_our_turn(self) -> None:
+    async def _wait_our_turn(self, link: Link) -> None:
         """Everybody's shells are carried by this loop: each agent has its turn, and one that says much in little is not read for a while. An honest
-        one then says the same in fewer frames."""
+        one then says the same in fewer frames. Of one that is gone no more is read than its share: another may stand there, and nobody heard it."""
         wait = self.pace.wait()
         if wait:
             count("held_back", what="agent")
+            if link.hung_up:
+                raise EOFError("the agent is gone, and left more to read than its share")
         await asyncio.sleep(wait)
 
     # From the agent

@@ -29,7 +29,7 @@ def environment() -> dict[str, str]:
         **{name: value for name, value in os.environ.items() if name == "PATCHBAY_SEED" or not name.startswith(("PATCHBAY_", "DJANGO_", "DATABASE_URL", "REDIS_URL", "PYTHONDONTWRITEBYTECODE"))},
         "PATCHBAY_VAR": str(BASE / "var" / "test"),
         "PATCHBAY_PORT": str(port),
-        "PATCHBAY_CAPACITY": "4",
+        "PATCHBAY_CAPACITY": "8",
         "PATCHBAY_POOL": "2",
         "PATCHBAY_ENGINE_DISK_GIB": "12",
     }

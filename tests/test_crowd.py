@@ -3,6 +3,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.conf import settings
 
 from labsite.client import Guest
 from netcontrol.models import Sandbox, Waiting
@@ -14,8 +15,12 @@ STUDENTS, READY = 100, 4
 
 
 @pytest.fixture
-def four_ready(lab, database):
-    """The pool of the tests is two: the rows of two more are planned, as the lab itself would with PATCHBAY_POOL=4."""
+def four_ready(lab, database, guests):
+    """All other places of the lab are taken. The pool of the tests is two: the rows of two more are planned, as the lab itself would with PATCHBAY_POOL=4."""
+    for _ in range(settings.CAPACITY - READY):
+        others = guests()
+        others.start()
+        others.lab()
 
     def ready() -> bool:
         lab.shell(f"from django.conf import settings; settings.POOL_SIZE = {READY}; from netcontrol import tasks; tasks.keep_pool()")

@@ -1,6 +1,8 @@
 """The life of a sandbox: pool, claim, reset, extension, end, the line when the machine is full, and both ways of disagreement."""
 import uuid
 
+from django.conf import settings
+
 from netcontrol.engine import this_engine
 
 from .driving import next_state, run
@@ -53,8 +55,7 @@ def test_an_idle_sandbox_is_reaped(lab, student):
 
 
 def test_a_full_machine_has_a_line_that_goes_on_by_itself(lab, guests):
-    """Four places (PATCHBAY_CAPACITY of the tests)."""
-    inside = [guests() for _ in range(4)]
+    inside = [guests() for _ in range(settings.CAPACITY)]
     for guest in inside:
         guest.start()
         guest.lab()
@@ -63,7 +64,7 @@ def test_a_full_machine_has_a_line_that_goes_on_by_itself(lab, guests):
         guest.start()
         guest.dial()
         state = next_state(guest, "waiting")
-        assert (state["place"], state["in_use"], state["capacity"]) == (place, 4, 4)
+        assert (state["place"], state["in_use"], state["capacity"]) == (place, settings.CAPACITY, settings.CAPACITY)
         assert state["frees_at"]
     inside[0].post("/lab/end")
     assert next_state(line[0], "claimed", 60)["hosts"][0]["name"] == "lab"

@@ -1,13 +1,15 @@
 """What one student's pages and hosts may use up of what all share: pages, messages, looks, frames, recorded commands."""
 import asyncio
+import socket
 import time
 import uuid
 
 import pytest
 
 from netcontrol import consumers, hostlink
-from netcontrol.agent.limits import COMMANDS_AT_ONCE, EVENT_FRAMES, FRAMES_AT_ONCE
-from netcontrol.agent.protocol import output_body
+from netcontrol.agent.limits import COMMANDS_AT_ONCE, EVENT_FRAMES, FRAMES_AT_ONCE, READ_AGENT
+from netcontrol.agent.protocol import message, output_body, pack
+from netcontrol.dial import Link
 from netcontrol.fair import Pace
 from netcontrol.hostlink import HostLink
 from netcontrol.outbox import Outbox
@@ -118,6 +120,23 @@ async def test_a_flood_of_tiny_frames_has_its_pace(host, frame, cost):
     task.cancel()
     assert (flood.read_of_it - read) * cost <= 1000 * (time.monotonic() - began) + hostlink.TURN * cost + 10
     assert flood.read_of_it * cost + 100 >= FRAMES_AT_ONCE and turns > 2000
+
+
+@pytest.mark.parametrize("left, read", [(500, 500), (8000, 1000)], ids=["its share", "more"])
+async def test_who_is_gone_keeps_nobody_waiting(host, left, read):
+    """Another may stand in its place: what the first one left to read is read at once, or not."""
+    ours, theirs = socket.socketpair()
+    link, host.pace = Link(*await asyncio.open_unix_connection(sock=ours, limit=READ_AGENT)), Pace(10, 1000)
+    theirs.settimeout(5)
+    theirs.sendall(message(**welcome("main")[1]) + b"".join(pack(b"O", output_body("main", n, b"x")) for n in range(left)))
+    talking = asyncio.create_task(host._talk(link))
+    await asyncio.sleep(0)  # it has said its own first
+    assert theirs.recv(9999)
+    theirs.close()
+    with pytest.raises(EOFError):
+        await asyncio.wait_for(talking, 20)
+    link.close()
+    assert read <= host.outbox.places["main"].offset <= read + 2 * hostlink.TURN
 
 
 async def test_an_honest_burst_is_not_held_back(host):

@@ -17,6 +17,8 @@ from netcontrol.stream import Place
 class Line:
     """A connection that says what it was given, then ends."""
 
+    hung_up = False
+
     def __init__(self, *said):
         self.said, self.sent = list(said), []
 

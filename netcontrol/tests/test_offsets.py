@@ -85,6 +85,9 @@ class Writer:
     def is_closing(self):
         return False
 
+    def get_extra_info(self, name):
+        return getattr(self, "sock" if name == "socket" else name)
+
     async def drain(self):
         pass
 

@@ -38,7 +38,7 @@ class Command(BaseCommand):
                 of.add_argument("slugs", nargs="*", metavar="SLUG", help="all lessons, if none is named")
                 of.add_argument("--changed-since", metavar="REVISION", help="only those with a file that changed since then, as Git sees it")
                 of.add_argument("--walk", choices=["page", "replay"], action="append", help="only this way through a lesson; both, if not said")
-                of.add_argument("--at-once", type=int, default=2 * (os.cpu_count() or 1), help="sandboxes in use at the same time; two a core, if not said")
+                of.add_argument("--at-once", type=int, default=3 * (os.cpu_count() or 1), help="sandboxes in use at the same time; three a core, if not said")
                 of.add_argument("--url", default=f"http://127.0.0.1:{settings.PORT}", help="where the lab's page is")
 
     def handle(self, *args, verb: str, **options) -> None:
