@@ -207,7 +207,7 @@ def test_an_agent_that_was_replaced(pair, mode):
             agent_is_back(mallory)
     next_command_works(mallory)
     if "network" in mode:
-        with Page(mallory, "lab", watches=True) as page:
+        with Page(mallory, "lab", forgets=True, watches=True) as page:  # as above
             page.until(lambda: page.network.graph and page.network.named("docker0", "interface"), 20, "the network as it is")
     unharmed()
 
