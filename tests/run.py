@@ -1,33 +1,45 @@
-"""`./lab test`: lint, types, units, then one real lab that all end-to-end tests share, Chromium last.
+"""`./lab test`: lint, types, units, then two real labs beside each other, one for the end-to-end tests, one for Chromium and the attacks.
 
     ./lab test             everything
     ./lab test --quick     lint, types, units and one end-to-end test
     ./lab test attacks     the attack corpus, and its table of verdicts
     ./lab test ARGUMENTS   pytest with these arguments
-    ./lab bench            the benchmarks, on the same lab
+    ./lab bench            the benchmarks, on the first lab
 
-The lab of the tests lives in var/test and is kept set up from one run to the next; nothing of it keeps running.
-Must not know what is tested.
+The lab of the tests lives in var/test and is kept set up from one run to the next; the second is a copy of it. Nothing of them keeps
+running. Must not know what is tested.
 """
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from signal import SIGKILL
+from typing import NamedTuple
 
 BASE = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-NOT_YET = ("--ignore", "tests/attacks")  # `./lab test attacks`, until the whole has room for it
+VAR, BESIDE = BASE / "var" / "test", BASE / "var" / "test-beside"
+PYTEST = (sys.executable, "-m", "pytest", "-q")
+ENDS_SECONDS = 60  # what was told to end may take to tidy up
+
+Environment = dict[str, str]
 
 
-def environment() -> dict[str, str]:
+def environment(var: Path) -> Environment:
     with socket.socket() as probe:  # a port that is free now
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     return {
         **{name: value for name, value in os.environ.items() if name == "PATCHBAY_SEED" or not name.startswith(("PATCHBAY_", "DJANGO_", "DATABASE_URL", "REDIS_URL", "PYTHONDONTWRITEBYTECODE"))},
-        "PATCHBAY_VAR": str(BASE / "var" / "test"),
+        "PATCHBAY_VAR": str(var),
         "PATCHBAY_PORT": str(port),
         "PATCHBAY_CAPACITY": "8",
         "PATCHBAY_POOL": "2",
@@ -35,44 +47,117 @@ def environment() -> dict[str, str]:
     }
 
 
-def part(name: str, *argv: str | Path, env: dict[str, str], minutes: float) -> int:
-    print(f"\n== {name}", flush=True)
-    began = time.monotonic()
+class Part(NamedTuple):
+    name: str
+    argv: Sequence[str | Path]
+    minutes: float
+
+    def passes(self, env: Environment, aside: bool = False) -> bool:
+        """Runs it. `aside`: others run at the same time, so what it prints is shown in one piece, when it has ended."""
+        begins = f"\n== {self.name}"
+        say(begins + (": begins" if aside else ""))
+        began, why = time.monotonic(), ""
+        with tempfile.TemporaryFile() as printed:
+            to = printed if aside else None
+            with subprocess.Popen([str(word) for word in self.argv], cwd=BASE, env=env, stdout=to, stderr=to and subprocess.STDOUT, start_new_session=aside) as child:
+                try:
+                    code = child.wait(self.minutes * 60)
+                except subprocess.TimeoutExpired:
+                    code, why = 1, f"{self.name} did not end within {self.minutes:g} minutes.\n"
+                    end(child, aside)
+            printed.seek(0)
+            said = printed.read().decode(errors="replace")
+        with one_at_a_time:
+            print(f"{begins}\n{said}" if aside else "", f"{why}== {self.name}: {'passed' if code == 0 else 'FAILED'} after {time.monotonic() - began:.0f} s", sep="", flush=True)
+        return code == 0
+
+
+one_at_a_time = threading.Lock()
+
+
+def say(line: str) -> None:
+    with one_at_a_time:
+        print(line, flush=True)
+
+
+def end(child: subprocess.Popen, group: bool) -> None:
+    """As Ctrl-C would: pytest then tells what it was at, and ends its lab. What does not end so is killed."""
+    child.send_signal(2)
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(ENDS_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, SIGKILL) if group else child.kill()
+
+
+def lab(env: Environment, *argv: str, seconds: float) -> bool:
+    """`./lab …`, silently unless it fails."""
+    done = subprocess.run([BASE / "lab", *argv], cwd=BASE, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds)
+    if done.returncode:
+        say(done.stdout)
+    return done.returncode == 0
+
+
+def set_up(env: Environment) -> bool:
+    """The lab of the tests, once for both: building its images takes longest."""
     try:
-        code = subprocess.run([str(word) for word in argv], cwd=BASE, env=env, timeout=minutes * 60).returncode
+        return lab(env, "up", "--detach", seconds=900) and lab(env, "down", seconds=120)
     except subprocess.TimeoutExpired:
-        print(f"{name} did not end within {minutes:g} minutes.", flush=True)
-        code = 1
-    print(f"== {name}: {'passed' if code == 0 else 'FAILED'} after {time.monotonic() - began:.0f} s", flush=True)
-    return code
+        say("The lab of the tests was not set up within 15 minutes.")
+        return False
+
+
+def beside() -> Environment:
+    """The second lab: what was built for the first one, under a name of its own."""
+    env = environment(BESIDE)
+    if BESIDE.exists():
+        lab(env, "down", seconds=120)  # an earlier run may have been killed
+        shutil.rmtree(BESIDE)
+    subprocess.run(["cp", "-a", "--sparse=always", VAR, BESIDE], check=True, timeout=300)
+    return env
+
+
+CHECKS = (
+    Part("lint", (BIN / "ruff", "check", "."), 2),
+    Part("types", (BIN / "mypy", "labsite", "lessons", "netcontrol"), 5),
+    Part("lessons", (sys.executable, "manage.py", "lessons", "lint"), 1),
+)
+UNITS = Part("units", (*PYTEST, "-n", str(2 * (os.cpu_count() or 1)), "--dist", "worksteal", "labsite", "lessons", "netcontrol"), 10)  # they mostly wait
+ONE = Part("one end-to-end test", (*PYTEST, "tests/test_try.py", "-k", "real_thing"), 8)
+END_TO_END = (Part("end to end", (*PYTEST, "tests", "--ignore", "tests/attacks", "-m", "not browser"), 40),)
+IN_CHROMIUM = (Part("in Chromium", (*PYTEST, "tests", "--ignore", "tests/attacks", "-m", "browser"), 25), Part("attacks", (*PYTEST, "tests/attacks"), 25))
+
+
+def everything() -> list[Part]:
+    """Runs all, two at a time where they leave each other alone. Returns what failed."""
+    env = environment(VAR)
+    failed = [part for part in CHECKS if not part.passes(env)]
+    with ThreadPoolExecutor(2) as lanes:
+        ready = lanes.submit(set_up, env)
+        failed += [UNITS] * (not UNITS.passes(env, aside=True))
+        if not ready.result():
+            return [*failed, Part("set-up", (), 0)]
+
+        def lane(env: Environment, parts: Sequence[Part]) -> list[Part]:
+            return [part for part in parts if not part.passes(env, aside=True)]
+
+        ran = [lanes.submit(lane, beside(), IN_CHROMIUM), lanes.submit(lane, env, END_TO_END)]
+        failed += [part for done in ran for part in done.result()]
+    shutil.rmtree(BESIDE)
+    return failed
 
 
 def main(arguments: list[str]) -> int:
-    env = environment()
-    (BASE / "var" / "test").mkdir(parents=True, exist_ok=True)
-    pytest = [sys.executable, "-m", "pytest"]
+    VAR.mkdir(parents=True, exist_ok=True)
+    env = environment(VAR)
     if arguments[:1] == ["bench"]:
         return subprocess.run([sys.executable, "-m", "bench", *arguments[1:]], cwd=BASE, env=env).returncode
     if arguments[:1] == ["attacks"]:
-        return part("attacks", *pytest, "-q", "tests/attacks", *arguments[1:], env=env, minutes=15)
+        return not Part("attacks", (*PYTEST, "tests/attacks", *arguments[1:]), 15).passes(env)
     if arguments and arguments != ["--quick"]:
-        return part("pytest", *pytest, *arguments, env=env, minutes=40)
-    parts: list[tuple[str, list, float]] = [
-        ("lint", [BIN / "ruff", "check", "."], 2),
-        ("types", [BIN / "mypy", "labsite", "lessons", "netcontrol"], 5),
-        ("lessons", [sys.executable, "manage.py", "lessons", "lint"], 1),
-        ("units", [*pytest, "-q", "-n", str(2 * (os.cpu_count() or 1)), "--dist", "worksteal", "labsite", "lessons", "netcontrol"], 8),  # they mostly wait
-    ]
-    if arguments == ["--quick"]:
-        parts += [("one end-to-end test", [*pytest, "-q", "tests/test_try.py", "-k", "real_thing"], 8)]
-    else:
-        parts += [
-            ("end to end", [*pytest, "-q", "tests", "-m", "not browser", *NOT_YET], 36),
-            ("in Chromium", [*pytest, "-q", "tests", "-m", "browser", *NOT_YET], 14),
-        ]
-    failed = [name for name, argv, minutes in parts if part(name, *argv, env=env, minutes=minutes)]
-    print(f"\nFailed: {', '.join(failed)}." if failed else "\nAll passed.", flush=True)
-    return 1 if failed else 0
+        return not Part("pytest", (*PYTEST[:-1], *arguments), 40).passes(env)
+    failed = everything() if not arguments else [part for part in (*CHECKS, UNITS, ONE) if not part.passes(env)]
+    say(f"\nFailed: {', '.join(part.name for part in failed)}." if failed else "\nAll passed.")
+    return bool(failed)
 
 
 if __name__ == "__main__":
