@@ -78,15 +78,17 @@ def launch() -> None:
     (settings.RUN / "runs").unlink(missing_ok=True)
 
 
+def same_programs() -> None:
+    """Raises LabError when a lab runs here that was started by a version with other programs: those of now take a new supervisord, which would end
+    the labs that are in use."""
+    if running() and _code_run()["config"] != _code_here()["config"]:
+        raise LabError("other_version", "The lab that runs here was started by another version, which had other processes.", "Run ./lab down, which ends the labs in use, and then ./lab up.")
+
+
 def renew(anyway: bool = False) -> bool:
     """End the programs that run an older code than what lies here now, or all of them anyway, to be started again. Students' shells go on.
-    True when there were any.
-
-    Raises LabError when it takes a new supervisord, which would end the labs that are in use.
-    """
+    True when there were any."""
     now, then = _code_here(), _code_run()
-    if then["config"] != now["config"]:
-        raise LabError("other_version", "The lab that runs here was started by another version, which had other processes.", "Run ./lab down, which ends the labs in use, and then ./lab up.")
     (settings.RUN / "runs").write_text(json.dumps(now))
     if then["code"] == now["code"] and not anyway:
         return False

@@ -162,7 +162,8 @@ def greedy_hosts() -> list[tuple[Sandbox, str]]:
     """Sandboxes with a host that takes more than its share of what is watched, not bounded."""
     engine, running = this_engine(), Sandbox.objects.filter(state__in=[Sandbox.State.READY, Sandbox.State.CLAIMED])
     fat = {pk for pk, mib in engine.disk_use().items() if mib > settings.HOST_DISK_MIB}
-    return [(s, why.FAT % {"mib": settings.HOST_DISK_MIB}) for s in running.filter(pk__in=fat)] + [(s, why.GROUPS) for s in running.filter(pk__in=engine.many_groups())]
+    greedy = {why.FAT % {"mib": settings.HOST_DISK_MIB}: fat, why.GROUPS: engine.many_groups(), why.UNDER_WAY: engine.many_under_way()}
+    return [(sandbox, because) for because, pks in greedy.items() for sandbox in running.filter(pk__in=pks)]
 
 
 @shared_task

@@ -20,6 +20,7 @@ IDLE = _("Your lab ended: nothing was typed or read for %(minutes)s minutes.")
 FAT = _("Your lab ended: a host had written more than %(mib)s MiB to its disk.")
 SHUT_DOWN = _("Your lab ended: its host %(host)s was shut down or restarted from inside, and a host here starts only once.")
 GROUPS = _("Your lab ended: a host had made thousands of cgroups, and all hosts of this machine share what there are.")
+UNDER_WAY = _("Your lab ended: a host had hundreds of files under way in sockets, and all hosts of this machine share how many there may be.")
 HOST_STOPPED = _("Your lab's host stopped: the machine or its engine was restarted.")
 RESTARTED = _("The lab was restarted while your lab started. You keep your place.")
 LATE = _("Your lab did not start in time. This is a fault of the lab, not of yours: get another one.")
@@ -36,7 +37,7 @@ BOOT = (
     _("The lab's images are missing, so no host can be started."),
     _("The lab's disk has no room for another host."),
 )
-SENTENCES = (ASKED, ENDED, OTHER_HOSTS, OTHER_LESSON, SIGNED_IN, TIME_UP, IDLE, FAT, GROUPS, SHUT_DOWN, HOST_STOPPED, RESTARTED, LATE, ENGINE, *BOOT)
+SENTENCES = (ASKED, ENDED, OTHER_HOSTS, OTHER_LESSON, SIGNED_IN, TIME_UP, IDLE, FAT, GROUPS, UNDER_WAY, SHUT_DOWN, HOST_STOPPED, RESTARTED, LATE, ENGINE, *BOOT)
 
 
 def say(kept: str) -> str:

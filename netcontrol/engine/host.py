@@ -19,7 +19,7 @@ import docker
 from docker.errors import APIError, DockerException, NotFound
 from requests.exceptions import RequestException
 
-from netcontrol.engine import groups
+from netcontrol.engine import flights, groups
 from netcontrol.engine.disk import Disks
 from netcontrol.engine.errors import EngineError, run
 from netcontrol.engine.gateway import Gateway
@@ -181,6 +181,15 @@ class Engine:
             return set()
         found = self.api.containers(filters={"label": [f"patchbay.lab={self.lab_id}"]})
         return {uuid.UUID(c["Labels"]["patchbay.sandbox"]) for c in found if groups.made_by(c["Id"]) > groups.MANY}
+
+    def many_under_way(self) -> set[uuid.UUID]:
+        """The sandboxes with a host that has so many files under way in sockets that no host can hand one over; none while all can. Should nobody
+        seem to have so many, it is the one that has most: they can be hidden in sockets that are under way themselves, but not all of them."""
+        if not flights.held_up(self.machine.mapped_root):
+            return set()
+        found = self.api.containers(filters={"label": [f"patchbay.lab={self.lab_id}"]})
+        have = sorted(((flights.of(c["Id"]), uuid.UUID(c["Labels"]["patchbay.sandbox"])) for c in found), reverse=True)
+        return {sandbox for number, sandbox in have if number > flights.MANY} or {sandbox for number, sandbox in have[:1] if number}
 
     def memory(self) -> dict[uuid.UUID, float]:
         """MiB that the largest host of each sandbox uses: what its cgroup is charged, less file pages that can be dropped."""

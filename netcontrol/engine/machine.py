@@ -28,6 +28,8 @@ SYSCTLS = {
     "kernel/pty/max": 100_000,
     # One table of neighbours for all namespaces: who asks for a thousand addresses that are not there would fill it for everybody.
     **{f"net/{family}/neigh/default/gc_thresh{n}": least for family in ("ipv4", "ipv6") for n, least in ((1, 4096), (2, 262_144), (3, 1_048_576))},
+    # Whoever has a network namespace may turn it on, for the whole machine, and nobody off again: so that no student changes anything.
+    "net/netfilter/nf_hooks_lwtunnel": 1,
     **{f"user/max_{kind}_namespaces": 1_000_000 for kind in ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")},
 }
 

@@ -101,6 +101,9 @@ class Played:
         self.asked()
         return {"lab": True} if sandbox in self.halted else {}
 
+    def many_under_way(self):
+        return set()
+
     def many_groups(self):
         self.asked()
         return set()

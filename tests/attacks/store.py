@@ -75,8 +75,8 @@ mkdir -p /tmp/o; mount -t overlay -o lowerdir=/etc,upperdir=/opt/patchbay/docker
 
 
 @inside("changes the images by docker and podman: removes, tags, builds and commits upon them", holds="a host's docker has the layers bound into folders of its own; what it writes lies in its tmpfs", at="netcontrol/engine/store.py:class Store", seen=SEEN)
-def changes_images(alice, unchanged):
-    tried = alice.tries("""
+def changes_images(mallory, unchanged):
+    tried = mallory.tries("""
 docker run --name evil nginx sh -c 'rm -rf /usr/share; echo evil > /evil' ; docker commit evil busybox:latest; docker rm evil; docker rmi -f nginx:latest nginx:1.26 busybox:1.37
 printf 'FROM nettools\\nRUN rm -rf /usr/bin/ping' | docker build -q -t nettools - ; podman rmi -f busybox; docker system prune -af; docker images -q | wc -l""", 60)
     assert tried.code == 0, tried

@@ -1,4 +1,5 @@
 """Set-ups that cannot be: one clear sentence, nothing left behind. And one that is killed half-way, in each of its steps: the next one goes on."""
+import json
 import os
 import shutil
 import signal
@@ -8,8 +9,23 @@ import time
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from ..conftest import BASE
+from ..driving import run
+
+
+def test_a_lab_of_another_version_runs(lab, student):
+    """What it did not know of cannot be started in it: it is left alone, with the student in it."""
+    stamp = settings.RUN / "runs"
+    now = stamp.read_text()
+    stamp.write_text(json.dumps({**json.loads(now), "config": "of another version"}))
+    try:
+        up = lab("up", "--detach")
+    finally:
+        stamp.write_text(now)
+    assert up.returncode == 1 and "had other processes. Run ./lab down" in up.stderr and "Traceback" not in up.stderr
+    assert run(student, "echo there")[1].startswith("there")
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ class Command(BaseCommand):
             self.follow()
 
     def start(self):
+        processes.same_programs()
         was_running = processes.running() and processes.states().get("web") == "RUNNING"
         if not was_running:
             free_port()
