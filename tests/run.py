@@ -1,4 +1,4 @@
-"""`./lab test`: lint, types, units, then two real labs beside each other, one for the end-to-end tests, one for Chromium and the attacks.
+"""`./lab test`: lint, types, units, then what needs a lab, in two of them beside each other.
 
     ./lab test             everything
     ./lab test --quick     lint, types, units and one end-to-end test
@@ -123,8 +123,13 @@ CHECKS = (
 )
 UNITS = Part("units", (*PYTEST, "-n", str(2 * (os.cpu_count() or 1)), "--dist", "worksteal", "labsite", "lessons", "netcontrol"), 10)  # they mostly wait
 ONE = Part("one end-to-end test", (*PYTEST, "tests/test_try.py", "-k", "real_thing"), 8)
-END_TO_END = (Part("end to end", (*PYTEST, "tests", "--ignore", "tests/attacks", "-m", "not browser"), 40),)
-IN_CHROMIUM = (Part("in Chromium", (*PYTEST, "tests", "--ignore", "tests/attacks", "-m", "browser"), 25), Part("attacks", (*PYTEST, "tests/attacks"), 25))
+PROOF = "tests/test_lessons.py"
+IN_A_LAB = (  # the longest first
+    Part("end to end", (*PYTEST, "tests", "--ignore", "tests/attacks", "--ignore", PROOF, "-m", "not browser"), 30),
+    Part("in Chromium", (*PYTEST, "tests", "--ignore", "tests/attacks", "-m", "browser"), 25),
+    Part("proof of the lessons", (*PYTEST, PROOF, "-m", "not browser"), 25),
+    Part("attacks", (*PYTEST, "tests/attacks"), 20),
+)
 
 
 def everything() -> list[Part]:
@@ -136,11 +141,12 @@ def everything() -> list[Part]:
         failed += [UNITS] * (not UNITS.passes(env, aside=True))
         if not ready.result():
             return [*failed, Part("set-up", (), 0)]
+        parts = iter(IN_A_LAB)
 
-        def lane(env: Environment, parts: Sequence[Part]) -> list[Part]:
-            return [part for part in parts if not part.passes(env, aside=True)]
+        def lane(env: Environment) -> list[Part]:
+            return [part for part in parts if not part.passes(env, aside=True)]  # each takes the next one when it is done with one
 
-        ran = [lanes.submit(lane, beside(), IN_CHROMIUM), lanes.submit(lane, env, END_TO_END)]
+        ran = [lanes.submit(lane, env) for env in (env, beside())]
         failed += [part for done in ran for part in done.result()]
     shutil.rmtree(BESIDE)
     return failed

@@ -390,7 +390,9 @@ def test_scripts_are_in_no_command_line(ground):
 
 def test_endless_output_and_scripts_that_stay(ground):
     checks = [check("flood", "run", run="yes"), check("stay", "run", run="sleep 100 & disown; exec sleep 100"), check("fork", "run", run="setsid -f sleep 2; exit 0"), check("no", "run", run="exit 1"), check("next", "run", run="true", needs=["stay"])]
-    assert {name: result.state for name, result in graded(ground, checks).items()} == {"flood": "unknown", "stay": "unknown", "fork": "passed", "no": "failed", "next": "waits"}
+    states = {name: result.state for name, result in graded(ground, checks).items()}
+    assert states.pop("next") in ("waits", "unknown")  # its time may be over before that of the one that it waits for
+    assert states == {"flood": "unknown", "stay": "unknown", "fork": "passed", "no": "failed"}
     assert ground.run("sleep 0.3; pgrep -x yes; pgrep -fx 'sleep 100'; true").out == ""
 
 

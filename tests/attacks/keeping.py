@@ -44,7 +44,7 @@ def keeps_her_host(lab, mallory, way):
     mallory.forces(f"setsid sh -c {quoted(WAYS[way])} > /dev/null 2>&1 &")
     lab.until((machine.root(mallory) / "run" / "begun").exists, 20, "what she does")
     mallory.guest.post("/lab/end")
-    lab.until(lambda: all_is_gone(row.pk, row.wire, container), 40, "the end of the host")
+    lab.until(lambda: all_is_gone(row.pk, row.wire, container), 90, "the end of the host")
     assert [str(group) for group in groups if group.exists() and CGROUPS in group.parents] == []
     assert Sandbox.objects.get(pk=row.pk).state == "ended"
 
