@@ -3,11 +3,13 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 import pytest
+from playwright.sync_api import Browser
 
 from labsite.client import Guest
 from tests.conftest import LESSON
 
 from .catalogue import CORPUS, verdicts
+from .other_site import Site, browser, site
 from .student import Student, started
 
 
@@ -64,6 +66,26 @@ def nobody_else_was_hurt(request) -> Iterator[None]:
             definition = request._fixturemanager.getfixturedefs(name, request.node)[-1]
             if definition.cached_result and not definition.cached_result[2]:
                 assert definition.cached_result[0].answers(), f"{name}'s host does not work any more"
+
+
+# For attacks that need a browser, and a site of somebody else's
+
+@pytest.fixture(scope="module")
+def evil() -> Iterator[Site]:
+    with site() as this:
+        yield this
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser() as this:
+        yield this
+
+
+@pytest.fixture
+def beside_the_driver(monkeypatch) -> None:
+    """Nobody else uses this thread's connection to the database while the driver's event loop is in it."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
 
 
 # The table

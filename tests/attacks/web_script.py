@@ -14,9 +14,9 @@ from tests.browsing import at_prompt, cell, text, until
 from tests.conftest import LESSON
 
 from .catalogue import control, session
-from .other_site import apart, as_guest, browser, site
+from .other_site import apart, as_guest
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180), pytest.mark.usefixtures("beside_the_driver")]
 CSP, TERMINAL, STEP = "labsite/settings.py:CONTENT_SECURITY_POLICY", "static/js/terminal.js", f"/lessons/{LESSON}/1/"
 PAYLOAD = "<img src=x onerror=pwned()><svg onload=pwned()></svg><script>pwned()</script>\"'><iframe srcdoc='<script>parent.pwned()</script>'></iframe>"
 HELD = """() => [...document.querySelectorAll('body *')].filter((node) => node.matches('iframe, object, embed, base, plaintext, xmp, marquee, img:not([src^="data:"]):not([src^="blob:"])')
@@ -61,24 +61,6 @@ RUN = """async ({ evil, slip }) => {
   for (let n = 0; n < 20 && !broken.length && !self.pwned; n++) await new Promise((done) => setTimeout(done, 50));
   return { pwned: self.pwned ?? null, broken };
 }"""
-
-
-@pytest.fixture(scope="module")
-def evil():
-    with site() as this:
-        yield this
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser() as this:
-        yield this
-
-
-@pytest.fixture(autouse=True)
-def beside_the_driver(monkeypatch):
-    """Nobody else uses this thread's connection to the database while the driver's event loop is in it."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ from lessons.models import QuizAnswer
 from netcontrol.models import Sandbox
 
 from .catalogue import control, session, stranger
-from .other_site import apart, as_guest, browser, site
+from .other_site import apart, as_guest
 from .web_others import LESSON, STEP, URLS, Victim, victim
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180), pytest.mark.usefixtures("beside_the_driver")]
 CSRF, ORIGIN, PAGE = "labsite/settings.py:CsrfViewMiddleware", "labsite/origin.py:SameOrigin", "labsite/settings.py:X_FRAME_OPTIONS"
 POSTS = [rule.path for rule in URLS.values() if rule.method == "POST"]
 BODY = {"quiz": 1, "option": 1, "adopt": True, "answers": {}, "check": "x", "language": "zh-hans"}
@@ -52,24 +52,6 @@ SOCKET = """({ url, words }) => new Promise((done) => {
   socket.onclose = ({ code }) => { heard.push(code); done(heard); };
   setTimeout(() => done(heard), 5000);
 })"""
-
-
-@pytest.fixture(scope="module")
-def evil():
-    with site() as this:
-        yield this
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser() as this:
-        yield this
-
-
-@pytest.fixture(autouse=True)
-def beside_the_driver(monkeypatch):
-    """Nobody else uses this thread's connection to the database while the driver's event loop is in it."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
 
 
 @pytest.fixture
