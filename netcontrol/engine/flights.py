@@ -15,7 +15,7 @@ from pathlib import Path
 from netcontrol.engine import groups
 from netcontrol.engine.errors import EngineError
 
-MANY = 500  # programs have a limit of 1024 open files, unless they ask for more; few have even one under way for longer than a moment
+MANY = 500  # programs may have about a thousand files open, unless they ask for more; few have even one under way for longer than a moment
 TRY_SECONDS = 10
 
 TRY = """
