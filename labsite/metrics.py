@@ -95,7 +95,7 @@ def rows() -> Iterator[Metric]:
         states[state if state in Sandbox.LIVE else "leaving",] += n
     yield gauge("sandboxes", "Sandboxes that machines hold; those that are over and not removed yet are `leaving`", states, "state")
     yield gauge("pool_wanted", "Sandboxes to be kept ready", settings.POOL_SIZE)
-    yield gauge("capacity", "Sandboxes that all machines can hold", Machine.objects.aggregate(all=Sum("capacity"))["all"] or 0)
+    yield gauge("capacity", "Hosts that all machines can hold", Machine.objects.aggregate(all=Sum("capacity"))["all"] or 0)
     line = Waiting.objects.aggregate(n=Count("pk"), first=Min("since"))
     yield gauge("waiting", "Students in line", line["n"])
     yield gauge("waiting_seconds", "How long the first in line has waited", max(0.0, (timezone.now() - line["first"]).total_seconds()) if line["first"] else 0)

@@ -64,7 +64,7 @@ def _secret_key() -> str:
 SECRET_KEY = env.str("PATCHBAY_SECRET_KEY", None) or _secret_key()
 
 # Sandboxes: how many, how long, how big
-CAPACITY: int = env.int("PATCHBAY_CAPACITY", 0)  # sandboxes a machine holds; 0: from its memory
+CAPACITY: int = env.int("PATCHBAY_CAPACITY", 0)  # hosts a machine holds; 0: from its memory
 POOL_SIZE: int = env.int("PATCHBAY_POOL", 2)  # kept booted and waiting for a student
 SANDBOX_MINUTES: int = env.int("PATCHBAY_MINUTES", 60)
 SANDBOX_WARN_MINUTES: int = env.int("PATCHBAY_WARN_MINUTES", 10)

@@ -29,7 +29,7 @@ class Machine(models.Model):
     """A computer that runs an engine and a worker. Its row is made by the worker that starts there."""
 
     name = models.CharField(max_length=255, unique=True)
-    capacity = models.PositiveIntegerField(help_text="sandboxes that fit, pooled ones included")
+    capacity = models.PositiveIntegerField(help_text="hosts that fit, pooled ones included")
     wires = models.PositiveIntegerField(help_text="/28s in its address pool")
     seen_at = models.DateTimeField(default=timezone.now)
 

@@ -3,6 +3,7 @@
 Must not know Docker or Celery: it says what to boot and what to remove; tasks.py does it.
 """
 from collections import Counter
+from collections.abc import Iterable
 from datetime import timedelta
 
 from django.conf import settings
@@ -87,13 +88,14 @@ def serve() -> list[Sandbox]:
 def plan(machine: Machine) -> list[Sandbox]:
     """Make the rows of the sandboxes that this machine should boot now, each with a wire of its own.
 
-    Enough for everyone in line and for the pool, as far as the machine's capacity goes. A row holds its place from
-    here on, so that two planners cannot both use it.
+    Enough for everyone in line and for the pool, as far as the machine's capacity goes, in the order of the line: who needs two hosts is not
+    overtaken for ever by those who need one, and gets them on an empty machine even if it has room for less. A row holds its places from here
+    on, so that two planners cannot both use them.
     """
     with transaction.atomic():
         machine = Machine.objects.select_for_update().get(pk=machine.pk)
         held = Sandbox.objects.filter(machine=machine, gone_at=None)
-        room = machine.capacity - held.count()
+        layouts = list(held.values_list("layout", flat=True))
         coming = _coming(held)
         taken = set(held.values_list("wire", flat=True))
         free_wires = (number for number in range(machine.wires) if number not in taken)
@@ -105,10 +107,18 @@ def plan(machine: Machine) -> list[Sandbox]:
                 wanted.append((waiting.layout, waiting.owner_id))
         if not failing(machine):
             wanted += [(DEFAULT_LAYOUT, None)] * max(0, settings.POOL_SIZE - coming[DEFAULT_LAYOUT])
-        rows = [
-            Sandbox(machine=machine, layout=layout, owner_id=owner, wire=next(free_wires)) for layout, owner in wanted[: max(0, room)]
-        ]
+        rows: list[Sandbox] = []
+        for layout, owner in wanted:
+            if layouts and hosts([*layouts, layout]) > machine.capacity:
+                break
+            layouts.append(layout)
+            rows.append(Sandbox(machine=machine, layout=layout, owner_id=owner, wire=next(free_wires)))
         return Sandbox.objects.bulk_create(rows)
+
+
+def hosts(layouts: Iterable[str]) -> int:
+    """How many hosts these sandboxes have: what a machine's capacity counts."""
+    return sum(len(layout.split(",")) for layout in layouts)
 
 
 def _coming(held: QuerySet[Sandbox]) -> Counter[str]:
@@ -125,10 +135,14 @@ def make_room(machine: Machine) -> list[Sandbox]:
         held = Sandbox.objects.filter(machine=machine, gone_at=None)
         coming = _coming(held)
         waited_for = Counter(Waiting.objects.values_list("layout", flat=True))
-        short = sum((waited_for - coming).values()) - (machine.capacity - held.count())
+        room = machine.capacity - hosts(held.values_list("layout", flat=True)) - hosts((waited_for - coming).elements())
         ready = held.filter(state=Sandbox.State.READY).order_by("-created_at")
-        spare = [sandbox for sandbox in ready if sandbox.layout not in waited_for]
-        return [sandbox for sandbox in spare[: max(0, short)] if sandbox.end("Its place was needed for a lab with other hosts.")]
+        ended = []
+        for sandbox in ready.exclude(layout__in=waited_for):
+            if room < 0 and sandbox.end("Its place was needed for a lab with other hosts."):
+                ended.append(sandbox)
+                room += hosts([sandbox.layout])
+        return ended
 
 
 def failing(machine: Machine) -> bool:

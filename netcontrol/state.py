@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db.models import Sum
 from django.utils import timezone
 
-from netcontrol import lease, why
+from netcontrol import lease, pool, why
 from netcontrol.models import Machine, Sandbox, Waiting
 
 
@@ -52,7 +52,7 @@ def _waiting(waiting: Waiting) -> dict[str, Any]:
         "state": "waiting",
         "why": why.say(failed.why) if failed else "",
         "place": waiting.place,
-        "in_use": claimed.count(),
+        "in_use": pool.hosts(claimed.values_list("layout", flat=True)),
         "capacity": Machine.objects.aggregate(all=Sum("capacity"))["all"] or 0,
         "frees_at": frees.isoformat() if frees else None,
     }

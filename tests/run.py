@@ -41,7 +41,7 @@ def environment(var: Path) -> Environment:
         **{name: value for name, value in os.environ.items() if name == "PATCHBAY_SEED" or not name.startswith(("PATCHBAY_", "DJANGO_", "DATABASE_URL", "REDIS_URL", "PYTHONDONTWRITEBYTECODE"))},
         "PATCHBAY_VAR": str(var),
         "PATCHBAY_PORT": str(port),
-        "PATCHBAY_CAPACITY": "8",
+        "PATCHBAY_CAPACITY": "9",
         "PATCHBAY_POOL": "2",
         "PATCHBAY_ENGINE_DISK_GIB": "12",
     }

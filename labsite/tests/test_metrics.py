@@ -15,6 +15,12 @@ def told(client, **how) -> dict[tuple, float]:
     return {(s.name, *sorted(s.labels.items())): s.value for family in text_string_to_metric_families(answer.content.decode()) for s in family.samples}
 
 
+@pytest.fixture(autouse=True)
+def nothing_counted_before(monkeypatch):
+    """By other tests of this process."""
+    monkeypatch.setattr(counts, "_sums", {})
+
+
 def test_what_there_is(client, private_redis, settings, django_user_model):
     alice, bob = (django_user_model.objects.create(username=name) for name in ("alice", "bob"))
     make_sandbox(alice)

@@ -80,7 +80,7 @@ class Engine:
         return json.dumps(json.loads((HERE / "seccomp.json").read_text()))
 
     def capacity(self, wanted: int) -> int:
-        """How many one-host sandboxes fit, of those that are wanted (0: as many as memory has room for)."""
+        """How many hosts fit, of those that are wanted (0: as many as memory has room for)."""
         fits = wanted or self.machine.capacity(self.limits.memory_mib)
         on_disk = self.disks.capacity() if self.disks else None
         return min(fits, self.wires.count, fits if on_disk is None else on_disk)

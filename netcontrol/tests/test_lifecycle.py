@@ -252,8 +252,8 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def the_machine_is_not_overfull(self):
-        assert Sandbox.objects.filter(gone_at=None).count() <= CAPACITY
-        assert len(self.engine.containers) <= CAPACITY
+        assert pool.hosts(Sandbox.objects.filter(gone_at=None).values_list("layout", flat=True)) <= CAPACITY
+        assert sum(map(len, self.engine.containers.values())) <= CAPACITY
 
     @invariant()
     def what_is_gone_is_gone(self):
@@ -283,7 +283,8 @@ class Life(RuleBasedStateMachine):
         assert {row.state for row in rows.values()} <= {State.READY, State.CLAIMED}
         assert {pk: set(row.host_names) for pk, row in rows.items()} == self.engine.containers
         ready = sum(row.state == State.READY for row in rows.values())
-        assert len(rows) == CAPACITY or (ready >= POOL and not Waiting.objects.exists()), "the pool is not full again"
+        following = next((waiting.layout for waiting in Waiting.objects.all()), "lab" if ready < POOL else "")
+        assert not following or pool.hosts([following, *(row.layout for row in rows.values())]) > CAPACITY, "there is room for the next one"
         self.nobody_shares()
         self.nobody_is_forgotten()
 

@@ -115,8 +115,32 @@ def test_plan_fills_the_pool_and_the_line_up_to_capacity(machine, alice, bob, se
     assert len({row.wire for row in Sandbox.objects.all()}) == 4
 
 
+def test_who_needs_two_hosts_takes_two_places_and_is_not_overtaken(machine, alice, bob, settings):
+    settings.POOL_SIZE = 2
+    held = []
+    for wire in range(3):
+        ready(machine, wire)
+        held.append(pool.request(Student.new_guest()))
+    Waiting.objects.create(owner=alice, layout="lab,client")
+    Waiting.objects.create(owner=bob)
+    assert pool.plan(machine) == [], "one place is free, and alice is before bob"
+    Sandbox.objects.filter(pk=held[0].pk).update(gone_at=timezone.now())
+    assert [s.owner for s in pool.plan(machine)] == [alice]
+    Sandbox.objects.filter(pk=held[1].pk).update(gone_at=timezone.now())
+    assert [s.owner for s in pool.plan(machine)] == [bob]
+
+
+def test_an_empty_machine_has_room_for_one(machine, alice, settings):
+    settings.POOL_SIZE = 0
+    Machine.objects.update(capacity=1)
+    Waiting.objects.create(owner=alice, layout="lab,client")
+    assert len(pool.plan(machine)) == 1 and pool.plan(machine) == []
+
+
 def test_a_full_pool_makes_room_for_who_needs_other_hosts(machine, alice, bob, settings):
     settings.POOL_SIZE = 2
+    machine.capacity = 7
+    machine.save()
     kept, spare = ready(machine, 0, created_at=timezone.now() - timedelta(minutes=5)), ready(machine, 1)
     for wire in (2, 3):
         ready(machine, wire, layout="lab,client")

@@ -4,7 +4,7 @@ Each has a host of her own that may break. Must not know what is counted for all
 """
 import os
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -58,13 +58,17 @@ def while_it_runs(student, unit: str, script: str, until):
     finally:
         for _ in range(50):  # a bomb goes on while it is killed
             for process in machine.processes(student):
-                try:
-                    if unit in (process / "cgroup").read_text():
+                if unit in _groups(process):
+                    with suppress(OSError):
                         os.kill(int(process.name), 9)
-                except (OSError, ValueError):
-                    pass
-            if not any(unit in (group.parent.name) and group.read_text() for group in student.cgroup("pids").rglob("cgroup.procs")):
+            if not any(unit in _groups(process) for process in machine.processes(student)):
                 break
+
+
+def _groups(process: Path) -> str:
+    with suppress(OSError):
+        return (process / "cgroup").read_text()
+    return ""
 
 
 def bob_works(bob, seconds: float = 10) -> bool:

@@ -21,9 +21,9 @@ IDS = 65536
 
 def processes(student: Student) -> Iterator[Path]:
     """/proc/<pid> of every process in the host's cgroup or below it."""
-    for procs in student.cgroup("pids").rglob("cgroup.procs"):
+    for folder, _, _ in os.walk(student.cgroup("pids")):  # unlike rglob, it does not mind that one goes meanwhile
         with suppress(OSError):
-            for pid in procs.read_text().split():
+            for pid in (Path(folder) / "cgroup.procs").read_text().split():
                 yield Path("/proc") / pid
 
 

@@ -255,5 +255,6 @@ def hostile_messages(alice, how):
                 line.send(frame)
             for _ in range(1000):
                 line.recv(timeout=10)
-    assert closed.value.rcvd and closed.value.rcvd.code in (4400, 1009)
+    said = closed.value.rcvd  # who still sends when the line is cut may not hear why
+    assert said.code in (4400, 1009) if said else how == "a frame of 3 MiB"
     assert alice.answers()
