@@ -109,7 +109,7 @@ def plan(machine: Machine) -> list[Sandbox]:
             wanted += [(DEFAULT_LAYOUT, None)] * max(0, settings.POOL_SIZE - coming[DEFAULT_LAYOUT])
         rows: list[Sandbox] = []
         for layout, owner in wanted:
-            if layouts and hosts([*layouts, layout]) > machine.capacity:
+            if not machine.capacity or (layouts and hosts([*layouts, layout]) > machine.capacity):
                 break
             layouts.append(layout)
             rows.append(Sandbox(machine=machine, layout=layout, owner_id=owner, wire=next(free_wires)))
