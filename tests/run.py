@@ -125,10 +125,10 @@ UNITS = Part("units", (*PYTEST, "-n", str(2 * (os.cpu_count() or 1)), "--dist", 
 ONE = Part("one end-to-end test", (*PYTEST, "tests/test_try.py", "-k", "real_thing"), 8)
 PROOF = "tests/test_lessons.py"
 IN_A_LAB = (  # the longest first
-    Part("end to end", (*PYTEST, "tests", "--ignore", "tests/attacks", "--ignore", PROOF, "-m", "not browser"), 30),
-    Part("in Chromium", (*PYTEST, "tests", "--ignore", "tests/attacks", "-m", "browser"), 25),
-    Part("proof of the lessons", (*PYTEST, PROOF, "-m", "not browser"), 25),
-    Part("attacks", (*PYTEST, "tests/attacks"), 20),
+    Part("end to end", (*PYTEST, "tests", "--ignore", "tests/attacks", "--ignore", PROOF, "-m", "not browser"), 50),
+    Part("in Chromium", (*PYTEST, "tests", "--ignore", "tests/attacks", "-m", "browser"), 35),
+    Part("proof of the lessons", (*PYTEST, PROOF, "-m", "not browser"), 35),
+    Part("attacks", (*PYTEST, "tests/attacks"), 25),
 )
 
 
