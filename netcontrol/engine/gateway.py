@@ -13,7 +13,7 @@ import ipaddress
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,7 +147,8 @@ class Gateway:
     def _join(self, number: int) -> None:
         end = f"w{number}"
         if f"{end}@" in run("ip", "-n", self.name, "-br", "link"):  # of an earlier wire of this number
-            run("ip", "-n", self.name, "link", "del", end)
+            with suppress(EngineError):  # it goes just now, with the other end
+                run("ip", "-n", self.name, "link", "del", end)
         address = self.wires.address(number, GATEWAY)
         self.wires.cable(number, "_gateway", address, end, self.name)
         six = f"addr add {self.wires.address6(number, GATEWAY)}/124 dev {end} nodad\n" if self.lets_out(6) else ""

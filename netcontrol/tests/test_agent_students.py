@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from netcontrol.tests.agent_fixtures import Talk
+from netcontrol.tests.agent_fixtures import PATIENCE, Talk
 
 AT_ONCE = 2.0  # seconds; a shell without marks takes about one
 
@@ -167,8 +167,8 @@ async def test_full_screen_programs(talk, line, leave):
     await talk.open()
     await keys(talk, line + "\r")
     started = await talk.get("command.started", text=line)
-    at = len(talk.printed())
-    async with asyncio.timeout(5):
+    at = started["offset"] - talk.text["main"][0]  # some of it may have come already
+    async with asyncio.timeout(PATIENCE):
         while b"\x1b[" not in talk.printed()[at:]:
             await talk.more()
     await keys_until(talk, leave, started["id"], 0)
