@@ -94,8 +94,8 @@ def test_a_scene_is_told_as_it_is(guests, database, name):
                 in_host(guest, command, host, 60)
         holds(scene.true, page)
         becomes_what_is_there(page, guest)
-        at_once = name == "thirty"  # one command starts them all: more than MAX_CHANGE, so the whole is told
-        assert page.network.wholes == wholes + at_once and not page.network.away
+        at_once = name == "thirty"  # one command starts them all: if they are seen at once it is more than MAX_CHANGE, and the whole is told
+        assert 0 <= page.network.wholes - wholes <= at_once and not page.network.away
 
 
 # Any sequence of commands. Most of them work, and one that fails changes nothing or half of it.

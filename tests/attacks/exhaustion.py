@@ -34,7 +34,9 @@ def glutton(guest_stars, hosts):
 
 
 def value(student, controller: str, v1: str, v2: str) -> int:
-    return int((student.cgroup(controller) / (v2 if V2 else v1)).read_text())
+    with suppress(FileNotFoundError):  # the host has ended of it
+        return int((student.cgroup(controller) / (v2 if V2 else v1)).read_text())
+    return 0
 
 
 def memory(student) -> int:
@@ -51,7 +53,7 @@ def while_it_runs(student, unit: str, script: str, until):
     student.tries(f"cat > /run/{unit}.sh <<'PATCHBAY-END'\n{script}\nPATCHBAY-END\nsystemd-run -q --unit={unit} -p PrivateMounts=yes -p TasksMax=infinity -p OOMPolicy=continue bash /run/{unit}.sh")
     end = time.monotonic() + 20
     try:
-        while not until():
+        while not until() and machine.runs(student.container):
             assert time.monotonic() < end, "it does not bite"
             time.sleep(0.05)
         yield
@@ -71,6 +73,14 @@ def _groups(process: Path) -> str:
     return ""
 
 
+def goes_on_or_has_ended(student) -> bool:
+    """What one does to one's own host is one's own loss."""
+    with suppress(OSError, EOFError):
+        if student.answers(60):
+            return True
+    return not machine.runs(student.container)
+
+
 def bob_works(bob, seconds: float = 10) -> bool:
     began = time.monotonic()
     return bob.answers() and time.monotonic() - began < seconds
@@ -88,7 +98,7 @@ def forks_without_end(glutton, bob):
     count = lambda: value(glutton, "pids", "pids.current", "pids.current")  # noqa: E731
     with while_it_runs(glutton, "bomb", "b() { b | b & }; b; sleep 1; python3 -c \"\nimport os\nwhile 1:\n try: os.fork()\n except OSError: pass\"", lambda: count() > PIDS * 0.9):
         assert count() <= PIDS and bob_works(bob)
-    assert glutton.answers(30)
+    assert goes_on_or_has_ended(glutton)
 
 
 @inside("takes memory: her programs', shared, in tmpfs, in files without a name, in pipes and sockets", holds="a limit of memory, swap included, on a cgroup out of her reach; the kernel ends her own programs", at=f"{HOST}:memswap_limit", seen="the machine: what the cgroup is charged, at most its limit; how much is available; bob")
@@ -110,7 +120,7 @@ def takes_memory(glutton, bob, kind):
         assert most <= MEMORY
         assert before - available() < MEMORY + (256 << 20), "the machine lost more than the host may have"
         assert bob_works(bob)
-    assert glutton.answers(30)
+    assert goes_on_or_has_ended(glutton)
 
 
 @inside("burns the processor: as many busy programs as she may have", holds="a CPU limit on a cgroup out of her reach", at=f"{HOST}:cpu_quota", seen="the machine's count of the host's CPU time; bob, who works meanwhile")
@@ -122,7 +132,7 @@ def burns_the_processor(glutton, bob):
         assert bob_works(bob)
         time.sleep(max(0, 1.5 - (time.monotonic() - at)))
         assert spent() - used < 1.25 * (time.monotonic() - at) + 0.2
-    assert glutton.answers(30)
+    assert goes_on_or_has_ended(glutton)
 
 
 @inside("fills her folders in memory: /tmp, /run, /dev/shm, /var/lib/docker", holds="each is a tmpfs of a fixed size within the limit of memory", at=f"{HOST}:tmpfs", seen="the machine: what the cgroup is charged; its own /run and /tmp; bob")
@@ -133,7 +143,7 @@ def fills_her_folders(glutton, bob):
     assert all(abs(os.statvfs(folder).f_bavail - before) * 4096 < 64 << 20 for folder, before in zip(("/run", "/tmp"), free))
     assert bob_works(bob)
     glutton.forces("rm -f /tmp/evil /run/evil /run/lock/evil /dev/shm/evil /var/lib/docker/evil")
-    assert glutton.answers(30)
+    assert goes_on_or_has_ended(glutton)
 
 
 @inside("fills her root folder, and what the lab put into it (/etc/hosts and the like), by size and by number of files", holds="a host's root layer is a small filesystem of its own, set aside from the start", at="netcontrol/engine/disk.py:class Disks", seen="the machine: what is free beside it, before and after; bob, who still writes")

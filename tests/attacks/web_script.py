@@ -126,6 +126,12 @@ UNDO = "docker rm -f evil; docker network rm evil-net; ip link del '<plaintext>'
 
 
 @pytest.fixture(scope="module")
+def alice(guest_stars):
+    """With a host on which nothing else was tried: what she puts there has to be there."""
+    return guest_stars()
+
+
+@pytest.fixture(scope="module")
 def alices(chromium, alice):
     """A page of Alice's, whose host says script wherever it can, in a browser that has no policy against it. `ran`: what did."""
     made = apart(alice.tries, SET_UP, 60)
