@@ -121,7 +121,7 @@ CHECKS = (
     Part("types", (BIN / "mypy", "labsite", "lessons", "netcontrol"), 5),
     Part("lessons", (sys.executable, "manage.py", "lessons", "lint"), 1),
 )
-UNITS = Part("units", (*PYTEST, "-n", str(2 * (os.cpu_count() or 1)), "--dist", "worksteal", "labsite", "lessons", "netcontrol"), 10)  # they mostly wait
+UNITS = Part("units", (*PYTEST, "-n", str(1 + (os.cpu_count() or 1)), "--dist", "worksteal", "labsite", "lessons", "netcontrol"), 10)  # they mostly wait
 ONE = Part("one end-to-end test", (*PYTEST, "tests/test_try.py", "-k", "real_thing"), 8)
 PROOF = "tests/test_lessons.py"
 IN_A_LAB = (  # the longest first

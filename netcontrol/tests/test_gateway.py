@@ -60,7 +60,7 @@ def test_what_is_listed_is_reached_and_sees_only_the_machine(net, alice):
     ],
 )
 def test_what_is_not_listed_is_not(net, alice, to, port, kind):
-    assert net.reaches(net.machine, to, port, kind), "the decoy answers who may ask it"
+    assert net.reaches(net.machine, to, port, kind, 5), "the decoy answers who may ask it"
     assert net.reaches(alice, to, port, kind) == ""
 
 
@@ -79,14 +79,14 @@ def test_neither_the_machine_nor_the_gateway_is(net, alice, to):
 def test_the_machine_is_closed_for_the_gateway_itself(net):
     """Even from within the gateway, where no student is: the second door holds alone."""
     for to in ("198.51.100.200", "2001:db8:1::200"):
-        assert net.reaches(net.machine, to)
+        assert net.reaches(net.machine, to, seconds=5)
         assert net.reaches(net.gateway.name, to) == ""
 
 
 def test_one_wire_does_not_reach_the_other(net, alice, bob):
     net.listen(bob, [net.wires.address(2, 0), net.wires.address6(2, 0)])
     for to in (net.wires.address(2, 0), net.wires.address6(2, 0)):
-        assert net.reaches(bob, to), "it listens"
+        assert net.reaches(bob, to, seconds=5), "it listens"
         assert not net.heard(f"{net.wires.prefix}2", "6 in (data[9], data[6])", lambda to=to: net.reaches(alice, to))
         for kind, port in (("tcp", 80), ("udp", 7)):
             assert net.reaches(alice, to, port, kind) == ""
