@@ -8,13 +8,12 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 from bench import Row, percentile
 from bench.echo import typed
 from bench.lab import guest, start
 from bench.terminals import Ours, ours, run
-from netcontrol.engine import this_engine
+from netcontrol.engine import cgroups, this_engine
 
 GOAL = 1.5
 TURNS, KEYS, RUNS = 4, 50, 12
@@ -111,12 +110,11 @@ async def beside(student, host: str) -> dict[str, tuple[list[float], list[float]
 
 def freeze(host: str, frozen: bool) -> None:
     """Hold or go on. Not `docker pause`, which gives up where processes are made faster than it counts them."""
-    cgroups, end = Path("/sys/fs/cgroup"), time.monotonic() + 30
-    if (cgroups / "cgroup.controllers").exists():
-        (folder,) = [found for name in (f"*.slice/docker-{host}.scope", f"docker/{host}") for found in cgroups.glob(name)]
+    folder, end = cgroups.folder(host, "freezer"), time.monotonic() + 30
+    assert folder
+    if cgroups.two():
         file, word, state, told = folder / "cgroup.freeze", str(int(frozen)), folder / "cgroup.events", f"frozen {int(frozen)}"
     else:
-        folder = cgroups / "freezer" / "docker" / host
         file = state = folder / "freezer.state"
         word = told = "FROZEN" if frozen else "THAWED"
     while told not in state.read_text():

@@ -105,7 +105,7 @@ Value = Annotated[str, BeforeValidator(_value)]
 class Params(BaseModel):
     """What stands behind the name of a typed check. An unknown key is refused."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=lambda name: name.rstrip("_"))  # `in` and `from` are Python's own words
 
 
 class Placed(Params):
@@ -113,8 +113,6 @@ class Placed(Params):
 
     in_: Name | None = None
     netns: Name | None = None
-
-    model_config = ConfigDict(alias_generator=lambda name: name.rstrip("_"))
 
     @model_validator(mode="after")
     def _one_place(self):
@@ -128,8 +126,6 @@ class From(Params):
 
     from_: Name | None = None
     netns: Name | None = None
-
-    model_config = ConfigDict(alias_generator=lambda name: name.rstrip("_"))
 
     @model_validator(mode="after")
     def _one_place(self):

@@ -8,11 +8,10 @@ Linux tells of each socket how many wait in it (`scm_fds` of its fdinfo, 5.7). M
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from netcontrol.engine import groups
+from netcontrol.engine import cgroups
 from netcontrol.engine.errors import EngineError
 
 MANY = 500  # programs may have about a thousand files open, unless they ask for more; few have even one under way for longer than a moment
@@ -42,22 +41,16 @@ def held_up(owner: int, many: int = MANY) -> bool:
     return done.returncode == 3
 
 
-def of(container: str, cgroups: Path = Path("/sys/fs/cgroup"), proc: Path = Path("/proc")) -> int:
+def of(container: str, root: Path = cgroups.ROOT) -> int:
     """How many wait in the sockets of this container's processes. Those in sockets that are under way themselves are not seen, the first of them is."""
     waiting: dict[str, int] = {}
-    for pid in _processes(container, cgroups):
+    for pid in cgroups.processes(cgroups.folder(container, "memory", root)):
+        process = Path("/proc", str(pid))
         with suppress(OSError):
-            for fd in (proc / pid / "fd").iterdir():
+            for fd in (process / "fd").iterdir():
                 with suppress(OSError):  # it has been closed
                     name = str(fd.readlink())
                     if name.startswith("socket:") and name not in waiting:
-                        found = re.search(r"^scm_fds:\s*(\d+)", (proc / pid / "fdinfo" / fd.name).read_text(), re.M)
+                        found = re.search(r"^scm_fds:\s*(\d+)", (process / "fdinfo" / fd.name).read_text(), re.M)
                         waiting[name] = int(found[1]) if found else 0
     return sum(waiting.values())
-
-
-def _processes(container: str, cgroups: Path) -> Iterator[str]:
-    if top := groups.folder(container, cgroups):
-        for file in top.rglob("cgroup.procs"):
-            with suppress(OSError):
-                yield from file.read_text().split()

@@ -5,6 +5,8 @@ On v2 a limit could be set on each; v1 has none. So they are watched: making one
 import os
 from pathlib import Path
 
+from netcontrol.engine import cgroups
+
 ROOM = 65_535  # numbers for memory cgroups that a kernel has
 MANY = 2_000  # of one host: a container in it takes one or two
 
@@ -14,15 +16,9 @@ def in_use(proc: Path = Path("/proc")) -> int:
     return next((int(line.split()[2]) for line in (proc / "cgroups").read_text().splitlines() if line.startswith("memory\t")), 0)
 
 
-def folder(container: str, cgroups: Path = Path("/sys/fs/cgroup")) -> Path | None:
-    """Where the container's cgroups with memory are: version 1 or 2, dockerd's own driver or systemd's."""
-    root = cgroups if (cgroups / "cgroup.controllers").exists() else cgroups / "memory"
-    return next((path for name in (f"docker/{container}", f"system.slice/docker-{container}.scope") if (path := root / name).is_dir()), None)
-
-
-def made_by(container: str, cgroups: Path = Path("/sys/fs/cgroup")) -> int:
+def made_by(container: str, root: Path = cgroups.ROOT) -> int:
     """Below the container's own; counts no further than MANY + 1, and a tree that is being removed as far as it is there."""
-    top, count = folder(container, cgroups), 0
+    top, count = cgroups.folder(container, "memory", root), 0
     for _, folders, _ in os.walk(top) if top else ():
         count += len(folders)
         if count > MANY:

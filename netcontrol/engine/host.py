@@ -14,12 +14,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import docker
 from docker.errors import APIError, DockerException, NotFound
 from requests.exceptions import RequestException
 
-from netcontrol.engine import flights, groups
+from netcontrol.engine import cgroups, flights, groups
 from netcontrol.engine.disk import Disks
 from netcontrol.engine.errors import EngineError, run
 from netcontrol.engine.gateway import Gateway
@@ -153,8 +154,7 @@ class Engine:
 
     def sandboxes(self, all: bool = False) -> set[uuid.UUID]:
         """The sandboxes that have at least one running host; `all`: or one that does not run."""
-        found = self.api.containers(all=all, filters={"label": [f"patchbay.lab={self.lab_id}"]})
-        return {uuid.UUID(c["Labels"]["patchbay.sandbox"]) for c in found}
+        return {sandbox for sandbox, _ in self._hosts(all=all)}
 
     def stopped(self, sandbox: uuid.UUID) -> dict[str, bool]:
         """Its hosts that have ended, and whether each was shut down or restarted from inside; else it was killed, or its machine was."""
@@ -167,8 +167,7 @@ class Engine:
     def disk_use(self) -> dict[uuid.UUID, int]:
         """MiB written to the root layer of each sandbox's largest host, of those that have no disk of their own to bound it."""
         use: dict[uuid.UUID, int] = {}
-        for c in [] if self.disks else self.api.containers(size=True, filters={"label": [f"patchbay.lab={self.lab_id}"]}):
-            sandbox = uuid.UUID(c["Labels"]["patchbay.sandbox"])
+        for sandbox, c in () if self.disks else self._hosts(size=True):
             written = c.get("SizeRw", 0)
             if written < 0:  # Docker could not measure it: nobody has so deep a tree by accident
                 written = 2**50
@@ -179,23 +178,20 @@ class Engine:
         """The sandboxes with a host that has made so many cgroups that the machine could run out of them; none while it is far from that."""
         if groups.in_use() < groups.ROOM // 8:
             return set()
-        found = self.api.containers(filters={"label": [f"patchbay.lab={self.lab_id}"]})
-        return {uuid.UUID(c["Labels"]["patchbay.sandbox"]) for c in found if groups.made_by(c["Id"]) > groups.MANY}
+        return {sandbox for sandbox, c in self._hosts() if groups.made_by(c["Id"]) > groups.MANY}
 
     def many_under_way(self) -> set[uuid.UUID]:
         """The sandboxes with a host that has so many files under way in sockets that no host can hand one over; none while all can. Should nobody
         seem to have so many, it is the one that has most: they can be hidden in sockets that are under way themselves, but not all of them."""
         if not flights.held_up(self.machine.mapped_root):
             return set()
-        found = self.api.containers(filters={"label": [f"patchbay.lab={self.lab_id}"]})
-        have = sorted(((flights.of(c["Id"]), uuid.UUID(c["Labels"]["patchbay.sandbox"])) for c in found), reverse=True)
+        have = sorted(((flights.of(c["Id"]), sandbox) for sandbox, c in self._hosts()), reverse=True)
         return {sandbox for number, sandbox in have if number > flights.MANY} or {sandbox for number, sandbox in have[:1] if number}
 
     def memory(self) -> dict[uuid.UUID, float]:
         """MiB that the largest host of each sandbox uses: what its cgroup is charged, less file pages that can be dropped."""
         use: dict[uuid.UUID, float] = {}
-        for c in self.api.containers(filters={"label": [f"patchbay.lab={self.lab_id}"]}):
-            sandbox = uuid.UUID(c["Labels"]["patchbay.sandbox"])
+        for sandbox, c in self._hosts():
             stats = self.api.stats(c["Id"], stream=False, one_shot=True)["memory_stats"]
             droppable = stats["stats"].get("total_inactive_file", stats["stats"].get("inactive_file", 0))
             use[sandbox] = max(use.get(sandbox, 0), (stats["usage"] - droppable) / 1024**2)
@@ -204,8 +200,8 @@ class Engine:
     def sweep(self, alive: dict[uuid.UUID, int]) -> list[str]:
         """Remove every container, dock and wire of this lab that belongs to none of `alive` (sandbox to wire). Returns their names."""
         gone = []
-        for container in self.api.containers(all=True, filters={"label": [f"patchbay.lab={self.lab_id}"]}):
-            if uuid.UUID(container["Labels"]["patchbay.sandbox"]) not in alive:
+        for sandbox, container in self._hosts(all=True):
+            if sandbox not in alive:
                 self.discard(container["Id"])
                 gone.append(f"container {container['Names'][0].lstrip('/')}")
         return gone + self.sweep_machine({sandbox.hex[:12] for sandbox in alive}, set(alive.values()))
@@ -228,6 +224,11 @@ class Engine:
         return gone
 
     # Parts
+
+    def _hosts(self, **how: bool) -> list[tuple[uuid.UUID, dict[str, Any]]]:
+        """Each running host of the lab as Docker lists it (`how`: all, size), with its sandbox."""
+        found = self.api.containers(filters={"label": [f"patchbay.lab={self.lab_id}"]}, **how)
+        return [(uuid.UUID(c["Labels"]["patchbay.sandbox"]), c) for c in found]
 
     def _create(
         self, sandbox: uuid.UUID, name: str, hosts: dict[str, str], binds: list[str], memory_mib: int | None = None, tmpfs_docker: bool = True
@@ -330,18 +331,13 @@ class Engine:
         raise EngineError("remove", f"The host {container[:12]} cannot be removed.", "The reaper tries again; see var/log/engine.log.")
 
 
-def kill(container: str, cgroups: Path = Path("/sys/fs/cgroup")) -> None:
+def kill(container: str, root: Path = cgroups.ROOT) -> None:
     """Thaw and kill all that is in a container's cgroup or below it."""
-    if (cgroups / "cgroup.controllers").exists():
-        state, running, names = "cgroup.freeze", "0", [f"*.slice/docker-{container}.scope", f"docker/{container}"]
-    else:
-        state, running, names = "freezer.state", "THAWED", [f"freezer/**/{container}"]
-    for folder in (found for name in names for found in cgroups.glob(name)):
-        for procs in folder.rglob("cgroup.procs"):
-            with suppress(OSError):
-                for pid in procs.read_text().split():
-                    with suppress(ProcessLookupError):
-                        os.kill(int(pid), signal.SIGKILL)
+    state, running = ("cgroup.freeze", "0") if cgroups.two(root) else ("freezer.state", "THAWED")
+    if folder := cgroups.folder(container, "freezer", root):
+        for pid in cgroups.processes(folder):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         for file in sorted(folder.rglob(state), key=lambda path: len(path.parts), reverse=True):  # the innermost first
             with suppress(OSError):
                 file.write_text(running)

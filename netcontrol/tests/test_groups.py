@@ -1,10 +1,11 @@
 """Counting a host's cgroups, in folders that look like a machine's."""
 import pytest
 
+from netcontrol.engine import cgroups as find
 from netcontrol.engine import groups
 
 
-@pytest.fixture(params=["memory/docker/abc", "docker/abc", "system.slice/docker-abc.scope"], ids=["v1", "v2", "v2 systemd"])
+@pytest.fixture(params=["memory/docker/abc", "docker/abc", "system.slice/docker-abc.scope", "memory/docker/outer/docker/abc"], ids=["v1", "v2", "v2 systemd", "in a container"])
 def cgroups(tmp_path, request):
     (tmp_path / request.param / "one/two").mkdir(parents=True)
     (tmp_path / request.param / "memory.max").touch()
@@ -20,7 +21,7 @@ def test_what_a_host_made_is_counted(cgroups):
 
 def test_counting_ends_when_they_are_too_many(cgroups, monkeypatch):
     monkeypatch.setattr(groups, "MANY", 5)
-    top = groups.folder("abc", cgroups)
+    top = find.folder("abc", "memory", cgroups)
     for n in range(20):
         (top / f"a{n}/b/c").mkdir(parents=True)
     assert 5 < groups.made_by("abc", cgroups) < 60

@@ -32,6 +32,18 @@ def answers(monkeypatch):
     return answers
 
 
+def held(answers) -> asyncio.Event:
+    """Nobody is answered before this is set."""
+    go_on = asyncio.Event()
+
+    async def does(run):
+        await go_on.wait()
+        return {}
+
+    answers.does = does
+    return go_on
+
+
 async def test_an_answer(box, page, answers):
     async def does(run):
         return {"steps": [{"text": {"id": "A %(thing)s is there.", "with": {"thing": "bridge"}}}], "end": {"what": "answered", "why": {"id": "Yes.", "with": {}}}}
@@ -50,13 +62,7 @@ async def test_an_answer(box, page, answers):
 
 
 async def test_one_at_a_time(box, page, answers):
-    go_on = asyncio.Event()
-
-    async def does(run):
-        await go_on.wait()
-        return {}
-
-    answers.does = does
+    go_on = held(answers)
     other = await Seeing.open(box[0], cookies={"patchbay-language": "zh-hans"})
     await page.send("follow", id="1", **FOLLOW)
     await until(lambda: answers.asked)
@@ -72,13 +78,7 @@ async def test_one_at_a_time(box, page, answers):
 
 async def test_a_page_that_comes_back_asks_again_and_is_answered(box, page, answers):
     """Its connection was lost while the hosts were asked: they are not asked twice, and who asks now gets the answer."""
-    go_on = asyncio.Event()
-
-    async def does(run):
-        await go_on.wait()
-        return {}
-
-    answers.does = does
+    go_on = held(answers)
     await page.send("follow", id="1", **FOLLOW)
     await until(lambda: answers.asked)
     await page.close()

@@ -17,6 +17,7 @@ from netcontrol.models import Command
 from tests.page import Page
 
 from .catalogue import control, inside
+from .dock import instead
 
 DIAL = "netcontrol/dial.py"
 
@@ -57,11 +58,12 @@ LIES = [line.split("'")[1] for line in SERVER.splitlines() if line.startswith(" 
 @contextmanager
 def replaced(student, says: str):
     """This stands in the place of the agent, and says that to whoever dials."""
-    student.forces(f"cat > /run/evil.py <<'PATCHBAY-END'\n{SERVER}\nPATCHBAY-END\ncd /run/patchbay && mv agent.sock aside && systemd-run -q --unit=evil python3 /run/evil.py '{says}'; for n in $(seq 100); do [ -S agent.sock ] && break; sleep 0.05; done")
-    try:
-        yield
-    finally:
-        student.forces("systemctl stop evil; cd /run/patchbay && rm -f agent.sock && mv aside agent.sock")
+    student.forces(f"cat > /run/evil.py <<'PATCHBAY-END'\n{SERVER}\nPATCHBAY-END")
+    with instead(student, f"systemd-run -q --unit=evil python3 /run/evil.py '{says}'; for n in $(seq 100); do [ -S agent.sock ] && break; sleep 0.05; done"):
+        try:
+            yield
+        finally:
+            student.forces("systemctl stop evil")
 
 
 @control("a program in the agent's place that keeps to the protocol: it is believed")

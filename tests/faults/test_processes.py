@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from django.conf import settings
 
 from labsite import processes
 from labsite.client import ConnectionClosed
-from netcontrol.engine import groups, this_daemon, this_engine
+from netcontrol.engine import cgroups, this_daemon, this_engine
 
 from ..conftest import LESSON
 from ..driving import COLOUR, next_state, run, told
@@ -171,9 +170,7 @@ def containers() -> set[str]:
 
 def alive(container: str) -> bool:
     """Whether a process of it runs, whoever looks after it."""
-    with suppress(OSError):  # it is being removed
-        return any(file.read_text() for file in (groups.folder(container) or Path("/nowhere")).rglob("cgroup.procs"))
-    return True
+    return any(cgroups.processes(cgroups.folder(container, "memory")))
 
 
 def test_everything_killed(lab):
