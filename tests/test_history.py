@@ -16,21 +16,20 @@ from .driving import run
 ROW = """
 import json
 from netcontrol.models import Command
-c = Command.objects.get(pk={id!r})
-print(json.dumps([c.text, c.exit_code, c.duration_ms, c.output_head, c.output_tail, c.output_bytes, c.output_left_out]))
+print(json.dumps(Command.objects.filter(pk={id!r}).values_list("text", "exit_code", "duration_ms", "output_head", "output_tail", "output_bytes", "output_left_out").first()))
 """
 
 
 class Row:
-    """A command's row as the database has it, once it has ended."""
+    """A command's row as the database has it, once it has ended. It is written behind the bytes, after a kill by the next worker."""
 
     def __init__(self, lab, id: str):
-        end = time.monotonic() + 20
-        while True:
-            self.text, self.exit_code, self.took, self.head, self.tail, self.bytes, self.left_out = json.loads(lab.shell(ROW.format(id=id)))
-            if self.took is not None or time.monotonic() > end:
-                break
-        assert self.took is not None, "the row does not say that the command ended"
+        end, took = time.monotonic() + 40, None
+        while took is None:
+            assert time.monotonic() < end, "no row says that the command ended"
+            row = json.loads(lab.shell(ROW.format(id=id)))
+            took = row and row[2]
+        self.text, self.exit_code, self.took, self.head, self.tail, self.bytes, self.left_out = row
 
     def assert_is(self, printed: bytes) -> None:
         assert self.bytes == len(printed) and self.left_out == max(0, len(printed) - HEAD - TAIL)

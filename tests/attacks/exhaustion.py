@@ -74,10 +74,13 @@ def _groups(process: Path) -> str:
 
 
 def goes_on_or_has_ended(student) -> bool:
-    """What one does to one's own host is one's own loss."""
-    with suppress(OSError, EOFError):
-        if student.answers(60):
-            return True
+    """What one does to one's own host is one's own loss: the kernel may have ended her dockerd or agent, which systemd starts again."""
+    end = time.monotonic() + 60
+    while machine.runs(student.container) and time.monotonic() < end:
+        with suppress(OSError, EOFError):
+            if student.answers():
+                return True
+        time.sleep(0.2)
     return not machine.runs(student.container)
 
 
