@@ -276,14 +276,17 @@ class Page:
         await self.socket.send_input({"type": "websocket.receive", "text": json.dumps({"type": type, **fields})})
 
     async def get(self, type: str, seconds: float = PATIENCE, **fields) -> dict:
-        async with asyncio.timeout(seconds):
-            while True:
-                for at, event in enumerate(self.events):
-                    if event["type"] == type and all(event.get(key) == wanted for key, wanted in fields.items()):
-                        return self.events.pop(at)
-                assert not self.task.done(), self.task.exception()
-                self.changed.clear()
-                await self.changed.wait()
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    for at, event in enumerate(self.events):
+                        if event["type"] == type and all(event.get(key) == wanted for key, wanted in fields.items()):
+                            return self.events.pop(at)
+                    assert not self.task.done(), self.task.exception()
+                    self.changed.clear()
+                    await self.changed.wait()
+        except TimeoutError:
+            raise AssertionError(f"no {type} {fields} within {seconds:g} s, but {self.events} and {self.drawn}") from None
 
     async def see(self, wanted: bytes, shell: str = "main", seconds: float = PATIENCE) -> bytes:
         async with asyncio.timeout(seconds):

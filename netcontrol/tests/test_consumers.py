@@ -10,8 +10,9 @@ from django.db import OperationalError
 from django.test import Client
 
 from lessons.models import Student
-from netcontrol import consumers, notices
+from netcontrol import consumers, notices, stream
 from netcontrol.models import Command, Sandbox, Waiting
+from netcontrol.replay import Replay
 from netcontrol.tests.agent_fixtures import Page, db, make_sandbox
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -268,6 +269,30 @@ async def test_a_name_reaches_every_page_and_the_next_one(lab):
     await page.send("shell.name", shell="lab-2", name="x" * 25)
     assert (await page.get("error"))["code"] == "bad_message"
     await page.close(), await late.close()
+
+
+@pytest.mark.parametrize("slow", ["rows", "shells"])
+async def test_what_a_page_asks_with_its_first_words_is_answered(lab, monkeypatch, slow):
+    """However long it takes to find out what it missed: the answer is not taken for something of before it came."""
+    alice, _, _ = lab
+    page = await Page.open(alice)
+    await page.shell()
+    owner, name = {"rows": (Replay, "_tell_commands"), "shells": (stream, "known_shells")}[slow]
+    before = getattr(owner, name)
+
+    async def slowly(*arguments):
+        await asyncio.sleep(0.5)
+        return await before(*arguments)
+
+    monkeypatch.setattr(owner, name, slowly)
+    back = await Page.open(alice, since={"main": len(page.drawn["main"])})
+    await back.send("shell.input", shell="nowhere", data="x")
+    await back.send("run", shell="main", block="c", text="sleep 1")
+    await back.send("run", shell="main", block="d", text="true")
+    errors = [await back.get("error") for _ in range(2)]
+    assert {error["code"] for error in errors} == {"unknown_shell", "busy"}
+    assert (await back.get("command.finished", block="c"))["exit_code"] == 0
+    await back.close(), await page.close()
 
 
 async def test_a_page_that_comes_back_is_not_told_old_ends(lab):
