@@ -1,18 +1,21 @@
 """`neighbours`: a student's keys and Run beside another who wears the machine out, against the same student alone.
 
-The neighbour's host is paused for "alone", so both are the same lab at the same minute, in turns.
+The neighbour's host is paused for "alone", so both are the same lab at the same minute, in turns. The student's and the neighbour's browsers are
+two machines to the lab: here a thread that has its turn soon, and a process.
 """
 import asyncio
 import contextlib
+import multiprocessing
 import random
-import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from bench import Row, percentile
 from bench.echo import typed
 from bench.lab import guest, start
 from bench.terminals import Ours, ours, run
+from labsite.soon import soon
 from netcontrol.engine import cgroups, this_engine
 
 GOAL = 1.5
@@ -52,7 +55,8 @@ def bench() -> Iterator[Row]:
                 (host,) = this_engine().containers(neighbour.sandbox)
                 with watched(neighbour, "yes") if name == YES else unwatched(neighbour, ATTACKS[name]):
                     time.sleep(3)  # until it is in full swing
-                    found = run(beside(student, host))
+                    with ThreadPoolExecutor(1, initializer=soon) as browser:
+                        found = browser.submit(run, beside(student, host)).result()
             for what in ("key", "Run"):
                 alone, with_it = found[what]
                 yield Row("neighbours", f"{name}: {what}, p95, beside alone", "ms", percentile(with_it, 95), percentile(alone, 95), GOAL)
@@ -68,7 +72,8 @@ def unwatched(neighbour, attack: str) -> Iterator[None]:
 @contextlib.contextmanager
 def watched(neighbour, command: str) -> Iterator[None]:
     """It prints, and a page draws all of it."""
-    over = threading.Event()
+    forks = multiprocessing.get_context("fork")
+    over = forks.Event()
 
     def page() -> None:
         async def drawn() -> None:
@@ -80,13 +85,14 @@ def watched(neighbour, command: str) -> Iterator[None]:
         run(drawn())
 
     neighbour.hang_up()
-    thread = threading.Thread(target=page)
-    thread.start()
+    browser = forks.Process(target=page)
+    browser.start()
     try:
         yield
     finally:
         over.set()
-        thread.join(10)
+        browser.join(10)
+        browser.kill()
 
 
 async def beside(student, host: str) -> dict[str, tuple[list[float], list[float]]]:

@@ -194,7 +194,7 @@ class LabConsumer(AsyncWebsocketConsumer):
 
     async def _forward(self, m: dict[str, Any]) -> None:
         """To the worker that carries the sandbox, and by it to the agent."""
-        if not self.looked.is_set() or self.replay and not self.replay.begun.is_set():  # it said hello a moment ago
+        if not self.looked.is_set() or (self.replay and not self.replay.begun.is_set()):  # it said hello a moment ago
             async with asyncio.timeout(LOOK_SECONDS):
                 await self.looked.wait()
                 if self.replay:

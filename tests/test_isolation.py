@@ -110,7 +110,7 @@ def test_a_frozen_host_can_be_ended(lab, pair):
         type="run", shell="lab", block="freeze",
         text="c=/sys/fs/cgroup/freezer; mkdir $c/evil; setsid sh -c 'sleep 1; for p in $(cat /sys/fs/cgroup/freezer/cgroup.procs); do [ $p = $$ ] || echo $p > /sys/fs/cgroup/freezer/evil/cgroup.procs; done; echo FROZEN > /sys/fs/cgroup/freezer/evil/freezer.state' &",
     )  # fmt: skip
-    frozen = f"/sys/fs/cgroup/freezer/docker/{container}/evil/freezer.state"
+    frozen = f"/sys/fs/cgroup/freezer/{container}/evil/freezer.state"
     if Path("/sys/fs/cgroup/freezer").exists():
         lab.until(lambda: Path(frozen).exists() and Path(frozen).read_text().strip() == "FROZEN", 20, "the freeze")
     alice.post("/lab/end")

@@ -18,7 +18,7 @@ def two(root: Path = ROOT) -> bool:
 def folder(container: str, controller: str, root: Path = ROOT) -> Path | None:
     """The container's own cgroup; None when there is none any more."""
     top = root if two(root) else root / controller
-    known = (top / "docker" / container, top / "system.slice" / f"docker-{container}.scope")
+    known = (top / container, top / f"docker-{container}.scope")
     return next((path for path in known if path.is_dir()), None) or next((path for name in known for path in top.glob(f"**/{name.name}")), None)
 
 

@@ -42,6 +42,7 @@ class Daemon:
             "hosts": [f"unix://{self.socket}"],
             "group": "root",  # the socket's; Docker's own choice is `docker`, whose members are often people
             "userns-remap": machine.OWNER,
+            **machine.top_of_cgroups(),
             "runtimes": {"lab": {"path": str(HERE / "lab-runc")}},
             "storage-driver": "overlay2",
             "features": {"containerd-snapshotter": False},  # Docker 29's default cannot do user namespaces

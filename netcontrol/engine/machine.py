@@ -96,6 +96,16 @@ def subordinate_id(subuid: str) -> int:
     raise EngineError("no_subuid", f"The user `{OWNER}` has no 65536 subordinate ids in /etc/subuid.", "Run `./lab up` as root; it makes them.")
 
 
+def top_of_cgroups(root: Path = Path("/")) -> dict[str, object]:
+    """The settings of dockerd by which a host's cgroup is at the top of the tree: only there does its turn compare with the lab's and the kernel's own (turns.py).
+
+    Drivers as Docker would choose them: systemd's where systemd has the one tree of version 2.
+    """
+    systemd = (root / "sys/fs/cgroup/cgroup.controllers").exists() and (root / "run/systemd/system").is_dir()
+    driver, top = ("systemd", "-.slice") if systemd else ("cgroupfs", "/")
+    return {"exec-opts": [f"native.cgroupdriver={driver}"], "cgroup-parent": top}
+
+
 def missing_modules(root: Path = Path("/")) -> list[str]:
     """The MODULES that this kernel has neither built in nor loaded."""
     return [name for name, there in MODULES.items() if not (root / there).exists()]

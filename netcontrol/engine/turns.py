@@ -1,8 +1,8 @@
 """Whose turn it is on the machine's processors: a host that burns them stands behind those that somebody types in.
 
-A cgroup that is `cpu.idle` (Linux 5.15) runs when no other wants to: a key in another host takes its processor at once, instead of waiting for the end
-of its slice. A host is idle while it used more than BURNS of a processor in the last second; not while it boots, when it has no limit yet. A program of its own, with the standard library only;
-it ends hosts' privileges, never hosts. Must not know Docker, sandboxes, students.
+A cgroup that is `cpu.idle` (Linux 5.15) runs when none beside it wants to: a key in another host takes its processor at once, instead of waiting for the
+end of its slice. Hosts are at the top of the cgroups, so the lab's own processes and the kernel's threads, which carry that key, take it as well. A host is idle while it used more than BURNS of a processor in the
+last second; not while it boots, when it has no limit yet. One that is not has the weight of what carries keys (labsite/soon.py). A program of its own, with the standard library only; it ends hosts' privileges, never hosts. Must not know Docker, sandboxes, students.
 
     python turns.py FOLDER…     of which each folder in it is the id of a running container of the lab's engine
 """
@@ -19,11 +19,12 @@ EVERY, WINDOW = 0.25, 4  # seconds; looks that make the last second
 
 
 class Cgroups:
-    """Where a container's use of the processor is told, and its turn set: version 1 or 2, docker's cgroupfs or systemd driver."""
+    """Where a container's use of the processor is told, and its turn set: version 1 or 2, dockerd's own driver or systemd's (machine.py)."""
 
     def __init__(self, root: Path = Path("/sys/fs/cgroup")):
         self.two = (root / "cgroup.controllers").exists()
-        self.places = [root / "system.slice" / "docker-{}.scope", root / "docker" / "{}"] if self.two else [root / "cpu" / "docker" / "{}", root / "cpu" / "system.slice" / "docker-{}.scope"]
+        self.places = [root / "docker-{}.scope", root / "{}"] if self.two else [root / "cpu" / "{}"]
+        self.weight = ("cpu.weight", "932") if self.two else ("cpu.shares", "9548")  # both: as nice -10
         self.root = root
 
     def folder(self, container: str) -> Path | None:
@@ -33,6 +34,12 @@ class Cgroups:
     def limited(self, folder: Path) -> bool:
         """Whether it has a limit of processors: a host is given it at the end of its boot."""
         return not (folder / "cpu.max").read_text().startswith("max") if self.two else int((folder / "cpu.cfs_quota_us").read_text()) > 0
+
+    def stand(self, folder: Path, idle: bool) -> None:
+        """Behind all, or where it stood: the kernel forgets the weight of what was idle."""
+        (folder / "cpu.idle").write_text("1" if idle else "0")
+        if not idle:
+            (folder / self.weight[0]).write_text(self.weight[1])
 
     def used(self, folder: Path) -> float:
         """Seconds of processor time since it began."""
@@ -76,9 +83,9 @@ class Turns:
                     if folder is None or not self.cgroups.limited(folder):
                         continue
                     host = self.hosts[container] = Host(folder)
-                    host.burns = (folder / "cpu.idle").read_text().strip() == "1"  # left by one before us
+                    self.cgroups.stand(folder, idle=False)  # whatever one before us left
                 if (idle := host.look(self.clock(), self.cgroups.used(host.folder))) is not None:
-                    (host.folder / "cpu.idle").write_text("1" if idle else "0")
+                    self.cgroups.stand(host.folder, idle)
 
     def containers(self) -> Iterator[str]:
         for folder in self.running:

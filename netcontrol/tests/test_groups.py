@@ -5,7 +5,7 @@ from netcontrol.engine import cgroups as find
 from netcontrol.engine import groups
 
 
-@pytest.fixture(params=["memory/docker/abc", "docker/abc", "system.slice/docker-abc.scope", "memory/docker/outer/docker/abc"], ids=["v1", "v2", "v2 systemd", "in a container"])
+@pytest.fixture(params=["memory/abc", "abc", "docker-abc.scope", "memory/docker/outer/abc"], ids=["v1", "v2", "v2 systemd", "in a container"])
 def cgroups(tmp_path, request):
     (tmp_path / request.param / "one/two").mkdir(parents=True)
     (tmp_path / request.param / "memory.max").touch()

@@ -52,6 +52,18 @@ def test_a_user_without_subordinate_ids_is_named(root, text):
     assert "./lab up" in caught.value.what_to_do
 
 
+@pytest.mark.parametrize(
+    ("two", "systemd", "driver", "top"),
+    [(True, True, "systemd", "-.slice"), (True, False, "cgroupfs", "/"), (False, True, "cgroupfs", "/"), (False, False, "cgroupfs", "/")],
+)
+def test_hosts_are_at_the_top_of_the_cgroups_by_the_driver_that_docker_would_choose(root, two, systemd, driver, top):
+    if not two:
+        (root / "sys/fs/cgroup/cgroup.controllers").unlink()
+    if systemd:
+        (root / "run/systemd/system").mkdir(parents=True)
+    assert machine.top_of_cgroups(root) == {"exec-opts": [f"native.cgroupdriver={driver}"], "cgroup-parent": top}
+
+
 @pytest.mark.parametrize(("memory_mib", "hosts"), [(24105, 28), (4096, 2), (1024, 1)])
 def test_capacity_from_memory(memory_mib, hosts):
     assert machine.Machine(2, False, memory_mib, 0).capacity(768) == hosts

@@ -26,7 +26,7 @@ class Machine:
         self.turns = Turns([self.running, root / "is-not-there"], Cgroups(root), lambda: self.now)
 
     def folder(self, container: str) -> Path:
-        return self.root / (f"system.slice/docker-{container}.scope" if self.two else f"cpu/docker/{container}")
+        return self.root / (f"docker-{container}.scope" if self.two else f"cpu/{container}")
 
     def host(self, container: str) -> None:
         (self.running / container).mkdir()
@@ -45,12 +45,15 @@ class Machine:
         if self.two:
             (self.folder(container) / "cpu.stat").write_text(f"usage_usec {int(seconds * 1e6)}\nuser_usec 1\n")
         else:
-            folder = self.root / "cpuacct/docker" / container
+            folder = self.root / "cpuacct" / container
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "cpuacct.usage").write_text(f"{int(seconds * 1e9)}\n")
 
     def idle(self, container: str) -> bool:
         return (self.folder(container) / "cpu.idle").read_text().strip() == "1"
+
+    def weight(self, container: str) -> str:
+        return (self.folder(container) / ("cpu.weight" if self.two else "cpu.shares")).read_text()
 
     def looks(self, rate: dict[str, float], seconds: float, used: dict[str, float]) -> None:
         for _ in range(int(seconds / turns.EVERY)):
@@ -76,6 +79,18 @@ def test_who_burns_stands_behind_and_comes_back(machine):
     assert machine.idle(A) and not machine.idle(B)
     machine.looks({A: 0.05, B: 0.95}, 2, used)
     assert not machine.idle(A) and machine.idle(B)
+
+
+def test_who_does_not_burn_has_the_weight_of_what_carries_keys(machine):
+    machine.host(A)
+    used: dict[str, float] = {}
+    weight = {1: 9548, 2: 932}[1 + machine.two]  # of sched_prio_to_weight[10], and of that in hundredths of nice 0
+    machine.looks({A: 0}, 0.25, used)
+    assert machine.weight(A) == str(weight)
+    machine.looks({A: 0.95}, 2, used)
+    (machine.folder(A) / ("cpu.weight" if machine.two else "cpu.shares")).write_text("1024")  # as the kernel does
+    machine.looks({A: 0}, 2, used)
+    assert machine.weight(A) == str(weight)
 
 
 def test_a_moment_is_not_burning(machine):
@@ -128,7 +143,7 @@ def test_a_real_cgroup(tmp_path, monkeypatch):
     """A loop in a cgroup of our own is seen, and the kernel takes the word. However little it gets beside the other tests."""
     monkeypatch.setattr(turns, "BURNS", 0.01)
     container = os.urandom(32).hex()
-    folders = [Path("/sys/fs/cgroup", controller, "docker", container) for controller in ("cpu", "cpuacct")]
+    folders = [Path("/sys/fs/cgroup", controller, container) for controller in ("cpu", "cpuacct")]
     (tmp_path / container).mkdir()
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)

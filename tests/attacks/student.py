@@ -70,8 +70,8 @@ class Student:
     def cgroup(self, controller: str) -> Path:
         """The host's cgroup on the machine: of this controller on v1, the one there is on v2."""
         if (CGROUPS / "cgroup.controllers").exists():
-            return next(iter(CGROUPS.glob(f"*.slice/docker-{self.container}.scope")), CGROUPS / "docker" / self.container)
-        return CGROUPS / controller / "docker" / self.container
+            return next(iter(CGROUPS.glob(f"docker-{self.container}.scope")), CGROUPS / self.container)
+        return CGROUPS / controller / self.container
 
     def answers(self, seconds: float = 10) -> bool:
         """Whether the host still does what it is asked: its agent, a shell and its dockerd."""
