@@ -22,7 +22,13 @@ class LabTask(Task):
             return super().__call__(*args, **kwargs)
 
 
-app = Celery("patchbay", task_cls=LabTask)
+class LabCelery(Celery):
+    @property
+    def Worker(self) -> type:
+        return self.subclass_with_self("labsite.worker:LabWorker")
+
+
+app = LabCelery("patchbay", task_cls=LabTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 

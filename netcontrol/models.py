@@ -57,6 +57,7 @@ class Sandbox(models.Model):
     state = models.CharField(max_length=8, choices=State, default=State.BOOTING)
     layout = models.CharField(max_length=64, default="lab", help_text="names of its hosts, joined by commas")
     wire = models.PositiveIntegerField(help_text="which /28 of the machine's address pool")
+    begun = models.BooleanField(default=False, help_text="a worker boots it, or has")
     boot = models.JSONField(default=dict, help_text="seconds from the start to each part: {'lab': {'systemd': 0.43, …}}")
     why = models.CharField(max_length=500, blank=True, help_text="why it ended or failed, a sentence for the student")
     created_at = models.DateTimeField(default=timezone.now)
@@ -100,6 +101,12 @@ class Sandbox(models.Model):
             if won:
                 Waiting.objects.filter(owner=owner).delete()
                 return cls.objects.get(pk=pk)
+
+    @classmethod
+    def begin(cls, pk: uuid.UUID | str) -> "Sandbox | None":
+        """The sandbox that is to be booted, for the first who asks: an order may come twice. None when there is nothing to boot (any more)."""
+        won = cls.objects.filter(pk=pk, state=cls.State.BOOTING, begun=False).update(begun=True)
+        return cls.objects.get(pk=pk) if won else None
 
     def extend(self) -> None:
         """Another SANDBOX_MINUTES from now, up to SANDBOX_LONGEST_MINUTES from the claim. Raises LabError at that end."""

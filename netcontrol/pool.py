@@ -183,6 +183,11 @@ def overdue() -> list[tuple[Sandbox, str]]:
     ]
 
 
+def unbegun(machine: Machine) -> QuerySet[Sandbox]:
+    """Sandboxes that no worker has begun to boot, the first that was planned first."""
+    return Sandbox.objects.filter(machine=machine, state=Sandbox.State.BOOTING, begun=False).order_by("created_at")
+
+
 def lost_boots() -> QuerySet[Sandbox]:
     """Rows that say `booting`, although whoever booted them must be gone."""
     return Sandbox.objects.filter(state=Sandbox.State.BOOTING, created_at__lte=timezone.now() - timedelta(minutes=BOOT_MINUTES))

@@ -22,6 +22,7 @@ from netcontrol.models import Command, Host, Machine, Sandbox, Waiting
 from netcontrol.orders import refill, tell
 
 log = logging.getLogger(__name__)
+ORDER_SECONDS = 60  # after which an order to boot that nobody has begun is given again
 ENGINE_FAULTS = (LabError, DockerException, RequestException)  # said once in the log; the next beat tries again
 
 
@@ -37,7 +38,7 @@ def this_machine() -> Machine:
 @shared_task
 def boot(sandbox_id: str) -> None:
     """Boot one sandbox whose row says `booting`; then it is its waiting student's, the first in line's, or the pool's."""
-    sandbox = Sandbox.objects.filter(pk=sandbox_id, state=Sandbox.State.BOOTING).first()
+    sandbox = Sandbox.begin(sandbox_id)
     if sandbox is None:
         return
     engine = this_engine()
@@ -132,8 +133,10 @@ def keep_pool(asked: int | None = None) -> None:
     machine = this_machine()
     for sandbox in pool.make_room(machine):
         remove(str(sandbox.pk))
-    for sandbox in pool.plan(machine):
-        boot.delay(str(sandbox.pk))
+    pool.plan(machine)
+    for sandbox in pool.unbegun(machine):
+        if lease.first_to_ask(f"{boot.name}/{sandbox.pk}", ORDER_SECONDS):  # once; and at once again when Redis has forgotten both
+            boot.delay(str(sandbox.pk))
 
 
 @shared_task

@@ -30,6 +30,23 @@ def test_a_crowd_has_the_pool_filled_once(private_redis, ordered, monkeypatch):
     assert ordered == [("netcontrol.tasks.keep_pool", 0)] * 2
 
 
+@pytest.mark.django_db
+def test_a_boot_is_ordered_once_and_again_by_a_redis_that_forgot_it(private_redis, settings, monkeypatch):
+    settings.POOL_SIZE = 2
+    machine, booted = Machine.objects.create(name="m", capacity=9, wires=9), []
+    monkeypatch.setattr(tasks, "this_machine", lambda: machine)
+    monkeypatch.setattr(tasks.boot, "delay", booted.append)
+    tasks.keep_pool()
+    tasks.keep_pool()
+    one, other = map(str, Sandbox.objects.order_by("created_at").values_list("pk", flat=True))
+    assert booted == [one, other]
+    Sandbox.begin(one)
+    private_redis.kill()
+    private_redis.start()
+    tasks.keep_pool()
+    assert booted == [one, other, other]
+
+
 @pytest.mark.django_db(transaction=True)
 async def test_a_host_that_does_not_answer_is_said_and_looked_after(lab, page, ordered, monkeypatch):
     monkeypatch.setattr(attach, "LOOK_SECONDS", 0.2)

@@ -243,3 +243,12 @@ def test_a_machine_that_boots_nothing_is_left_alone_for_a_minute(machine, settin
     assert pool.plan(machine) == []
     Sandbox.objects.update(created_at=timezone.now() - timedelta(minutes=2))
     assert len(pool.plan(machine)) == 1
+
+
+def test_one_worker_boots_it_however_often_that_is_ordered(machine):
+    first, second, ended = (Sandbox.objects.create(machine=machine, wire=wire) for wire in range(3))
+    ended.end("over")
+    assert list(pool.unbegun(machine)) == [first, second]
+    assert Sandbox.begin(str(first.pk)) == first
+    assert Sandbox.begin(first.pk) is None and Sandbox.begin(ended.pk) is None
+    assert list(pool.unbegun(machine)) == [second]

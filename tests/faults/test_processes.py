@@ -89,6 +89,19 @@ def parent(process: int) -> int:
 
 
 @unhurt
+def test_redis_killed_while_a_worker_boots(lab, guests):
+    """The worker that it was ordered from goes on, or ends and is started again; who waits for that boot is served."""
+    guest = guests(TWO_HOSTS)
+    guest.start()
+    guest.dial()
+    next_state(guest, "booting", 60)
+    os.kill(pid("redis"), signal.SIGKILL)
+    lab.until(lambda: json.loads(lab("status", "--json").stdout)["healthy"], 60, "health")
+    guest.dial()
+    assert len(guest.lab(90)["hosts"]) == 2
+
+
+@unhurt
 def test_beat_dead(lab, student):
     """Without a clock the line still moves: a place that becomes free is used at once. And it comes back."""
     processes.ask("stopProcess", "beat", True)
