@@ -8,10 +8,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from netcontrol.engine import cgroups
 from netcontrol.engine.errors import EngineError, run
 from netcontrol.engine.machine import is_mount
 
 INODES_A_MIB = 64  # empty files are bounded, too
+BYTES_A_SECOND = 40_000_000  # that are written: more keeps the kernel busy beside everybody's keys
+BYTES_BEHIND = 16_000_000  # that wait to be: a `sync` in any host waits for all of them
 
 
 def possible(root: Path = Path("/")) -> bool:
@@ -40,6 +43,7 @@ class Disks:
         return max(0, (space.f_bavail * space.f_frsize // 1024**2 - self.reserve_mib) // self.mib)
 
     def make(self, name: str) -> None:
+        """Make it and mount it. How fast it is written is bounded here, or on version 2 of cgroups by its host's own (`device`)."""
         file, place = self._file(name), self.folder / name
         self.folder.mkdir(mode=0o700, exist_ok=True)
         place.mkdir()
@@ -55,6 +59,11 @@ class Disks:
             run("mount", "-o", "noatime,nodiscard,noinit_itable", device, str(place))
         finally:
             run("losetup", "--detach", device)  # as soon as nothing has it mounted
+        _pace(_number(place), BYTES_A_SECOND)
+
+    def device(self, name: str) -> str:
+        """What is mounted."""
+        return f"/dev/{Path('/sys/dev/block', _number(self.folder / name)).resolve().name}"
 
     def lay_under(self, name: str, *folders: str) -> None:
         """Move these folders of a container that is not started yet to this disk. A link stays behind: the engine mounts what it leads to,
@@ -72,9 +81,27 @@ class Disks:
         """Safe to call twice, and on a half-made one. Who still has a file of it open keeps it until then."""
         place = self.folder / name
         while is_mount(place):
+            _pace(_number(place), 0)
             run("umount", "-l", str(place))
         self._file(name).unlink(missing_ok=True)
         shutil.rmtree(place, ignore_errors=True)
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.disk"
+
+
+def _number(place: Path) -> str:
+    device = place.stat().st_dev
+    return f"{os.major(device)}:{os.minor(device)}"
+
+
+def _pace(number: str, bytes_a_second: int) -> None:
+    """For all that write to this device, whoever they are: on version 1 what a host has written is brought to the disk by the kernel, in nobody's
+    name. 0: unbounded. (Before Linux 6.2 what waits is bounded by the host's memory only.)"""
+    bound = cgroups.ROOT / "blkio/blkio.throttle.write_bps_device"
+    if bound.exists():
+        bound.write_text(f"{number} {bytes_a_second}")
+    waits = Path("/sys/class/bdi", number)
+    if bytes_a_second and (waits / "max_bytes").exists():
+        (waits / "strict_limit").write_text("1")
+        (waits / "max_bytes").write_text(str(BYTES_BEHIND))

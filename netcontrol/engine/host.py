@@ -21,7 +21,7 @@ from docker.errors import APIError, DockerException, NotFound
 from requests.exceptions import RequestException
 
 from netcontrol.engine import cgroups, flights, groups
-from netcontrol.engine.disk import Disks
+from netcontrol.engine.disk import BYTES_A_SECOND, Disks
 from netcontrol.engine.errors import EngineError, run
 from netcontrol.engine.gateway import Gateway
 from netcontrol.engine.machine import Machine, is_mount
@@ -238,6 +238,10 @@ class Engine:
         tmpfs = {"/run": "size=64m,mode=755,exec", "/run/lock": "size=5m", "/tmp": f"size={limits.tmp_mib}m,mode=1777,exec"}
         if tmpfs_docker:
             tmpfs["/var/lib/docker"] = f"size={limits.docker_mib}m,mode=710,exec,suid,dev"
+        pace = {}
+        if self.disks:
+            self.disks.make(dock.name)
+            pace = self.machine.pace(self.disks.device(dock.name), BYTES_A_SECOND)
         config = self.api.create_host_config(
             runtime="lab",
             network_mode="none",
@@ -251,6 +255,7 @@ class Engine:
             tmpfs=tmpfs,
             log_config={"Type": "none"},
             ulimits=[docker.types.Ulimit(name="nofile", soft=1024, hard=16384)],
+            **pace,
         )
         config["CgroupnsMode"] = "private"
         config["MaskedPaths"] = config["ReadonlyPaths"] = []  # what `systempaths=unconfined` is to the docker command
@@ -268,7 +273,6 @@ class Engine:
         )
         if self.disks:
             layer = self.api.inspect_container(made["Id"])["GraphDriver"]["Data"]
-            self.disks.make(dock.name)
             self.disks.lay_under(dock.name, layer["UpperDir"], layer["WorkDir"])
         return made["Id"]
 

@@ -64,6 +64,10 @@ class Machine:
             env["SYSTEMD_PROC_CMDLINE"] = "systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"
         return env
 
+    def pace(self, device: str, bytes_a_second: int) -> dict[str, list[dict[str, str | int]]]:
+        """For a host's configuration: how fast it may write to its disk. Version 1 would bound only what it brings there itself (disk.py)."""
+        return {"device_write_bps": [{"Path": device, "Rate": bytes_a_second}]} if self.cgroup == 2 else {}
+
     def security_options(self) -> list[str]:
         """Docker's AppArmor profile is written for one program and forbids every mount; user namespaces hold instead."""
         return ["apparmor=unconfined"] if self.apparmor else []

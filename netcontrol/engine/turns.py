@@ -2,11 +2,17 @@
 
 A cgroup that is `cpu.idle` (Linux 5.15) runs when none beside it wants to: a key in another host takes its processor at once, instead of waiting for the
 end of its slice. Hosts are at the top of the cgroups, so the lab's own processes and the kernel's threads, which carry that key, take it as well. A host is idle while it used more than BURNS of a processor in the
-last second; not while it boots, when it has no limit yet. One that is not has the weight of what carries keys (labsite/soon.py). A program of its own, with the standard library only; it ends hosts' privileges, never hosts. Must not know Docker, sandboxes, students.
+last second; not while it boots, when it has no limit yet. One that is not has the weight of what carries keys (labsite/soon.py).
+
+Idle is not last: it is owed a turn now and then, for a microsecond, and keeps it until the scheduler looks again, which is up to 4 ms later. So while
+a host is idle the scheduler looks more often (Pulse). A program of its own, with the standard library only; it ends hosts' privileges, never hosts. Must not know Docker, sandboxes, students.
 
     python turns.py FOLDER…     of which each folder in it is the id of a running container of the lab's engine
 """
+import ctypes
+import os
 import re
+import signal
 import sys
 import time
 from collections import deque
@@ -16,6 +22,8 @@ from pathlib import Path
 
 BURNS, RESTS = 0.2, 0.1  # of one processor: ten that burn on two processors have no more each
 EVERY, WINDOW = 0.25, 4  # seconds; looks that make the last second
+BEAT = 0.001  # seconds
+PR_SET_PDEATHSIG = 1
 
 
 class Cgroups:
@@ -65,9 +73,38 @@ class Host:
         return then
 
 
+class Pulse:
+    """A process for each processor that comes before all others and sleeps again at once, so that whose turn it is is asked anew. About a hundredth of each."""
+
+    def __init__(self) -> None:
+        self.beats: list[int] = []
+
+    def on(self, on: bool) -> None:
+        if on and not self.beats:
+            self.beats = [self._beat(processor) for processor in sorted(os.sched_getaffinity(0))]
+        elif not on:
+            while self.beats:
+                os.kill(self.beats[-1], signal.SIGKILL)
+                os.waitpid(self.beats.pop(), 0)
+
+    def _beat(self, processor: int) -> int:
+        if child := os.fork():
+            return child
+        try:
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            os.sched_setaffinity(0, {processor})
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+            while True:
+                time.sleep(BEAT)
+        except OSError:  # who may not come first does not help: its turn would have to be waited for as well
+            signal.pause()
+        finally:
+            os._exit(1)
+
+
 class Turns:
-    def __init__(self, running: list[Path], cgroups: Cgroups, clock: Callable[[], float] = time.monotonic):
-        self.running, self.cgroups, self.clock = running, cgroups, clock
+    def __init__(self, running: list[Path], cgroups: Cgroups, pulse: Callable[[bool], None] = lambda on: None, clock: Callable[[], float] = time.monotonic):
+        self.running, self.cgroups, self.pulse, self.clock = running, cgroups, pulse, clock
         self.hosts: dict[str, Host] = {}
 
     def look(self) -> None:
@@ -86,6 +123,7 @@ class Turns:
                     self.cgroups.stand(folder, idle=False)  # whatever one before us left
                 if (idle := host.look(self.clock(), self.cgroups.used(host.folder))) is not None:
                     self.cgroups.stand(host.folder, idle)
+        self.pulse(any(host.burns for host in self.hosts.values()))
 
     def containers(self) -> Iterator[str]:
         for folder in self.running:
@@ -94,7 +132,7 @@ class Turns:
 
 
 def main() -> None:
-    turns = Turns([Path(argument) for argument in sys.argv[1:]], Cgroups())
+    turns = Turns([Path(argument) for argument in sys.argv[1:]], Cgroups(), Pulse().on)
     while True:
         turns.look()
         time.sleep(EVERY)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from netcontrol.engine import disk
+from netcontrol.engine import cgroups, disk
 from netcontrol.engine.disk import Disks
 from netcontrol.engine.errors import EngineError
 from netcontrol.engine.machine import is_mount
@@ -42,6 +42,22 @@ def test_empty_files_are_bounded_too(disks):
     with pytest.raises(OSError, match="No space left"):
         for n in range(16 * disk.INODES_A_MIB + 1):
             (disks.folder / "a-lab" / str(n)).touch()
+
+
+def bounds() -> set[str]:
+    return set(Path("/sys/fs/cgroup/blkio/blkio.throttle.write_bps_device").read_text().splitlines())
+
+
+@pytest.mark.skipif(cgroups.two(), reason="version 1: on 2 it is the host's cgroup that is bounded")
+def test_it_is_written_at_a_pace_as_long_as_it_is_there(disks):
+    before = bounds()
+    disks.make("a-lab")
+    there = (disks.folder / "a-lab").stat().st_dev
+    number = f"{os.major(there)}:{os.minor(there)}"
+    assert Path(disks.device("a-lab")).stat().st_rdev == there
+    assert f"{number} {disk.BYTES_A_SECOND}" in bounds()
+    disks.remove("a-lab")
+    assert bounds() <= before
 
 
 def test_what_was_promised_is_kept(disks):

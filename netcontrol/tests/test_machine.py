@@ -52,6 +52,13 @@ def test_a_user_without_subordinate_ids_is_named(root, text):
     assert "./lab up" in caught.value.what_to_do
 
 
+@pytest.mark.parametrize("cgroup", [1, 2])
+def test_a_disk_is_written_no_faster_than_its_host_may(cgroup):
+    """On version 1 the disk itself is bounded: test_disk.py."""
+    bound = machine.Machine(cgroup, False, 1, 0).pace("/dev/block/7:3", 5)
+    assert bound == ({"device_write_bps": [{"Path": "/dev/block/7:3", "Rate": 5}]} if cgroup == 2 else {})
+
+
 @pytest.mark.parametrize(
     ("two", "systemd", "driver", "top"),
     [(True, True, "systemd", "-.slice"), (True, False, "cgroupfs", "/"), (False, True, "cgroupfs", "/"), (False, False, "cgroupfs", "/")],

@@ -23,7 +23,8 @@ class Machine:
         self.running.mkdir()
         if two:
             (root / "cgroup.controllers").write_text("cpu")
-        self.turns = Turns([self.running, root / "is-not-there"], Cgroups(root), lambda: self.now)
+        self.pulse: list[bool] = []
+        self.turns = Turns([self.running, root / "is-not-there"], Cgroups(root), self.pulse.append, lambda: self.now)
 
     def folder(self, container: str) -> Path:
         return self.root / (f"docker-{container}.scope" if self.two else f"cpu/{container}")
@@ -91,6 +92,49 @@ def test_who_does_not_burn_has_the_weight_of_what_carries_keys(machine):
     (machine.folder(A) / ("cpu.weight" if machine.two else "cpu.shares")).write_text("1024")  # as the kernel does
     machine.looks({A: 0}, 2, used)
     assert machine.weight(A) == str(weight)
+
+
+def test_the_scheduler_looks_more_often_while_somebody_burns(machine):
+    machine.host(A)
+    used: dict[str, float] = {}
+    machine.looks({A: 0.0}, 1, used)
+    assert not any(machine.pulse)
+    machine.looks({A: 0.95}, 2, used)
+    assert machine.pulse[-1]
+    machine.looks({A: 0.0}, 2, used)
+    assert not machine.pulse[-1]
+
+
+def beats_of(parent: int) -> list[Path]:
+    return [Path("/proc", pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may come first")
+def test_a_real_pulse():
+    """One on each processor, before all that is ordinary; they end when they are told to, and with who started them."""
+    program = "import sys, time; from netcontrol.engine.turns import Pulse; p = Pulse(); p.on(True); p.on(True); print(1, flush=True); sys.stdin.readline(); p.on(False); print(2, flush=True); p.on(True); print(3, flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        try:
+            assert parent.stdout and parent.stdin and parent.stdout.readline() == "1\n"
+            beats = beats_of(parent.pid)
+            end = time.monotonic() + 10
+            while not all(os.sched_getscheduler(int(beat.name)) == os.SCHED_FIFO for beat in beats):
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            assert sorted(list(os.sched_getaffinity(int(beat.name))) for beat in beats) == [[processor] for processor in sorted(os.sched_getaffinity(0))]
+            parent.stdin.write("\n")
+            parent.stdin.flush()
+            assert parent.stdout.readline() == "2\n" and not any(beat.exists() for beat in beats)
+            assert parent.stdout.readline() == "3\n"
+            beats = beats_of(parent.pid)
+            assert beats
+        finally:
+            parent.kill()
+            parent.wait(10)
+        end = time.monotonic() + 10
+        while any(beat.exists() for beat in beats):
+            assert time.monotonic() < end, "they outlive who started them"
+            time.sleep(0.01)
 
 
 def test_a_moment_is_not_burning(machine):
