@@ -36,6 +36,24 @@ class Pace:
         return self.paid_at <= time.monotonic()
 
 
+class Lately:
+    """Whether anybody else did something just now. Knows the last who did, and the last before them."""
+
+    def __init__(self, seconds: float):
+        self.seconds = seconds
+        self.last: tuple[object, float] = (None, -seconds)
+        self.before = self.last
+
+    def did(self, who: object) -> None:
+        if who != self.last[0]:
+            self.before = self.last
+        self.last = who, time.monotonic()
+
+    def others(self, than: object) -> bool:
+        _, at = self.before if self.last[0] == than else self.last
+        return time.monotonic() - at < self.seconds
+
+
 class Turns:
     """One at a time. Of those who wait the next is whose turn would end first, if everybody had used as much until now and this one takes as long
     as their last one: so nobody waits for many long ones, and nobody for ever. Who comes back after a rest is no further ahead for it."""

@@ -11,12 +11,12 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import Any
 
-from netcontrol.agent.limits import DIAL_FRAMES, EVENT_FRAMES, FRAMES_A_SECOND, FRAMES_AT_ONCE, MAX_CHUNK, MAX_HELD, MAX_OFFSET, MAX_PLACES
+from netcontrol.agent.limits import BESIDE_A_SECOND, BESIDE_AT_ONCE, DIAL_FRAMES, EVENT_FRAMES, FRAMES_A_SECOND, FRAMES_AT_ONCE, MAX_CHUNK, MAX_HELD, MAX_OFFSET, MAX_PLACES
 from netcontrol.agent.protocol import BadFrame
 from netcontrol.capture import Printed
 from netcontrol.counts import count, observe
 from netcontrol.dial import Link, dial, dock_path
-from netcontrol.fair import Pace
+from netcontrol.fair import Lately, Pace
 from netcontrol.lease import LeaseLost
 from netcontrol.network.live.live import Live, command_id
 from netcontrol.outbox import Outbox
@@ -29,6 +29,10 @@ REDIAL_SECONDS = 0.25
 SILENT_SECONDS = 1.5
 SANE = MAX_OFFSET // 2  # how much a shell may have printed
 TURN = 50  # frames handled in one go
+TYPED_SECONDS = 0.5
+BREAK, BREAK_SECONDS = "\x03", 1.0
+
+typed = Lately(TYPED_SECONDS)  # in the sandboxes of this process
 
 
 class HostLink:
@@ -40,7 +44,9 @@ class HostLink:
         self.met = asyncio.Event()  # it said `welcome`: its shells are known
         self.silent_since: float | None = time.monotonic()  # no agent answers
         self.held: deque[tuple[str, dict[str, Any]]] = deque()  # (id, input) that the agent has not taken yet, oldest first
-        self.pace = Pace(FRAMES_A_SECOND, FRAMES_AT_ONCE)
+        self.pace, self.beside = Pace(FRAMES_A_SECOND, FRAMES_AT_ONCE), Pace(BESIDE_A_SECOND, BESIDE_AT_ONCE)
+        self.printed = 0  # bytes since our last turn
+        self.broke_off = 0.0  # when the student last typed Ctrl-C, which is to be seen at once
         self.acks: dict[str, int] | None = None
         self.watched = False  # somebody looks at the network
         self.watches = False  # the agent can: one that runs since before an upgrade would hang up
@@ -60,6 +66,9 @@ class HostLink:
 
     def give(self, id: str, m: dict[str, Any]) -> None:
         """Input, now or when the agent answers again."""
+        if m["type"] in ("shell.input", "run"):
+            typed.did(self.sandbox)
+            self.broke_off = time.monotonic() if BREAK in m.get("data", "") else self.broke_off
         self.held.append((id, m))
         if self.link:
             self._send(self.link, id, m)
@@ -156,12 +165,17 @@ class HostLink:
 
     async def _wait_our_turn(self, link: Link) -> None:
         """Everybody's shells are carried by this loop: each agent has its turn, and one that says much in little is not read for a while. An honest
-        one then says the same in fewer frames. Of one that is gone no more is read than its share: another may stand there, and nobody heard it."""
+        one then says the same in fewer frames. While others type, who prints much prints more slowly: it passes through the processes of their keys.
+        Of one that is gone no more is read than its share: another may stand there, and nobody heard it."""
         wait = self.pace.wait()
         if wait:
             count("held_back", what="agent")
             if link.hung_up:
                 raise EOFError("the agent is gone, and left more to read than its share")
+        if typed.others(self.sandbox) and time.monotonic() - self.broke_off > BREAK_SECONDS:
+            self.beside.pay(self.printed)
+            wait = max(wait, self.beside.wait())
+        self.printed = 0
         await asyncio.sleep(wait)
 
     # From the agent
@@ -229,6 +243,7 @@ class HostLink:
             return
         if skip > 0:
             offset, data = offset + skip, data[skip:]
+        self.printed += len(data)
         self.outbox.output(shell, offset, data)
         capture = self.outbox.captures.get(shell)
         if capture and capture.add(offset, data):

@@ -22,7 +22,7 @@ from pathlib import Path
 
 BURNS, RESTS = 0.2, 0.1  # of one processor: ten that burn on two processors have no more each
 EVERY, WINDOW = 0.25, 4  # seconds; looks that make the last second
-BEAT = 0.001  # seconds
+BEAT = 0.0005  # seconds
 PR_SET_PDEATHSIG = 1
 
 

@@ -10,7 +10,7 @@ from netcontrol import consumers, hostlink
 from netcontrol.agent.limits import COMMANDS_AT_ONCE, EVENT_FRAMES, FRAMES_AT_ONCE, READ_AGENT
 from netcontrol.agent.protocol import message, output_body, pack
 from netcontrol.dial import Link
-from netcontrol.fair import Pace
+from netcontrol.fair import Lately, Pace
 from netcontrol.hostlink import HostLink
 from netcontrol.outbox import Outbox
 from netcontrol.record import CommandRecord
@@ -137,6 +137,20 @@ async def test_who_is_gone_keeps_nobody_waiting(host, left, read):
         await asyncio.wait_for(talking, 20)
     link.close()
     assert read - hostlink.TURN <= host.outbox.places["main"].offset <= read + hostlink.TURN
+
+
+@pytest.mark.parametrize("typist", ["another", "herself", "herself, Ctrl-C"])
+async def test_who_prints_much_gives_way_to_others_who_type(host, typist, monkeypatch):
+    monkeypatch.setattr(hostlink, "typed", Lately(60))
+    other = HostLink("lab", host.sandbox if typist == "herself" else uuid.uuid4(), "epoch", host.outbox, host.record)
+    other.give("1-0", {"type": "shell.input", "shell": "s", "data": "x"})
+    if "Ctrl-C" in typist:
+        host.give("1-1", {"type": "shell.input", "shell": "main", "data": "\x03"})
+    host.beside = Pace(100_000, 10_000)
+    began = time.monotonic()
+    with pytest.raises(EOFError):
+        await host._talk(Line(welcome("main"), *(("O", ("main", 5000 * n, bytes(5000))) for n in range(10))))
+    assert (time.monotonic() - began > 0.35) is (typist == "another") and host.outbox.places["main"].offset == 50_000
 
 
 async def test_an_honest_burst_is_not_held_back(host):

@@ -4,7 +4,7 @@ import asyncio
 import pytest
 
 from netcontrol import fair
-from netcontrol.fair import Pace, Turns
+from netcontrol.fair import Lately, Pace, Turns
 
 
 @pytest.fixture
@@ -49,6 +49,21 @@ async def turns_of(turns: Turns, clock, wanted: list[tuple[str, float, int]]) ->
 
     await asyncio.gather(*(one(*each) for each in wanted))
     return had
+
+
+def test_whether_anybody_else_just_did_something(clock):
+    lately = Lately(0.5)
+    assert not lately.others("alice")
+    lately.did("alice")
+    assert not lately.others("alice") and lately.others("bob")
+    clock.now += 0.3
+    lately.did("bob")
+    lately.did("bob")
+    assert lately.others("alice") and lately.others("bob"), "alice was 0.3 s ago"
+    clock.now += 0.3
+    assert lately.others("alice") and not lately.others("bob")
+    clock.now += 0.3
+    assert not lately.others("alice")
 
 
 async def test_one_at_a_time(clock):
