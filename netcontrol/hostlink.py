@@ -11,7 +11,18 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import Any
 
-from netcontrol.agent.limits import BESIDE_A_SECOND, BESIDE_AT_ONCE, DIAL_FRAMES, EVENT_FRAMES, FRAMES_A_SECOND, FRAMES_AT_ONCE, MAX_CHUNK, MAX_HELD, MAX_OFFSET, MAX_PLACES
+from netcontrol.agent.limits import (
+    BESIDE_A_SECOND,
+    BESIDE_AT_ONCE,
+    DIAL_FRAMES,
+    EVENT_FRAMES,
+    FRAMES_A_SECOND,
+    FRAMES_AT_ONCE,
+    MAX_CHUNK,
+    MAX_HELD,
+    MAX_OFFSET,
+    MAX_PLACES,
+)
 from netcontrol.agent.protocol import BadFrame
 from netcontrol.capture import Printed
 from netcontrol.counts import count, observe

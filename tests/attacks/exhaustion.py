@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from netcontrol.engine import disk, this_engine
+
 from . import machine
 from .catalogue import control, inside
 from .limits import V2
@@ -146,6 +148,21 @@ def fills_her_folders(glutton, bob):
     assert all(abs(os.statvfs(folder).f_bavail - before) * 4096 < 64 << 20 for folder, before in zip(("/run", "/tmp"), free))
     assert bob_works(bob)
     glutton.forces("rm -f /tmp/evil /run/evil /run/lock/evil /dev/shm/evil /var/lib/docker/evil")
+    assert goes_on_or_has_ended(glutton)
+
+
+@inside("writes to her disk as fast as it goes, again and again", holds="a pace: of the disk itself, or of a cgroup out of her reach", at="netcontrol/engine/disk.py:BYTES_A_SECOND", seen="the machine's count of what was written to the disk; bob, who works meanwhile")
+@pytest.mark.skipif(not disk.possible(), reason="hosts have no disk of their own where there are no loop devices")
+def writes_without_end(glutton, bob):
+    count = Path("/sys/block", Path(this_engine().disks.device(glutton.dock.name)).name, "stat")
+    written = lambda: int(count.read_text().split()[6]) * 512  # noqa: E731  Documentation/block/stat.rst
+    began = written()
+    with while_it_runs(glutton, "write", "while :; do dd if=/dev/zero of=/root/evil bs=1M count=100 conv=fsync; done", lambda: written() - began > 20 << 20):
+        at, before = time.monotonic(), written()
+        assert bob_works(bob)
+        time.sleep(max(0, 2 - (time.monotonic() - at)))
+        assert written() - before < 1.25 * disk.BYTES_A_SECOND * (time.monotonic() - at) + (16 << 20)
+    glutton.forces("rm -f /root/evil")
     assert goes_on_or_has_ended(glutton)
 
 
