@@ -54,7 +54,7 @@ MAX_FILE = 64 * KIB  # of podman about one network
 FRAMES_A_SECOND = 1000  # of its agent, in the long run; then it is not read for a moment
 FRAMES_AT_ONCE = 10_000
 EVENT_FRAMES = 10  # that an event counts as: every page of the sandbox hears of it
-BESIDE_A_SECOND = 256 * KIB  # of output, while other students type: nobody reads so fast
+BESIDE_A_SECOND = 128 * KIB  # of output, while other students type: nobody reads so fast
 BESIDE_AT_ONCE = 256 * KIB
 DIAL_FRAMES = 50  # that a new connection counts as
 

@@ -13,7 +13,7 @@ from netcontrol.engine.errors import EngineError, run
 from netcontrol.engine.machine import is_mount
 
 INODES_A_MIB = 64  # empty files are bounded, too
-BYTES_A_SECOND = 40_000_000  # that are written: more keeps the kernel busy beside everybody's keys
+BYTES_A_SECOND = 20_000_000  # that are written: more keeps the kernel busy beside everybody's keys
 BYTES_BEHIND = 16_000_000  # that wait to be: a `sync` in any host waits for all of them
 
 

@@ -1,8 +1,8 @@
 """Whose turn it is on the machine's processors: a host that burns them stands behind those that somebody types in.
 
 A cgroup that is `cpu.idle` (Linux 5.15) runs when none beside it wants to: a key in another host takes its processor at once, instead of waiting for the
-end of its slice. Hosts are at the top of the cgroups, so the lab's own processes and the kernel's threads, which carry that key, take it as well. A host is idle while it used more than BURNS of a processor in the
-last second; not while it boots, when it has no limit yet. One that is not has the weight of what carries keys (labsite/soon.py).
+end of its slice. Hosts are at the top of the cgroups, so the lab's own processes and the kernel's threads, which carry that key, take it as well. A host is idle when it used more than BURNS of a processor in the
+last second, and for a while after that; not while it boots, when it has no limit yet. One that is not has the weight of what carries keys (labsite/soon.py).
 
 Idle is not last: it is owed a turn now and then, for a microsecond, and keeps it until the scheduler looks again, which is up to 4 ms later. So while
 a host is idle the scheduler looks more often (Pulse). A program of its own, with the standard library only; it ends hosts' privileges, never hosts. Must not know Docker, sandboxes, students.
@@ -21,6 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 
 BURNS, RESTS = 0.2, 0.1  # of one processor: ten that burn on two processors have no more each
+STAYS = 5.0  # seconds after which it stands among others again: who burns by fits and starts would be seen too late each time
 EVERY, WINDOW = 0.25, 4  # seconds; looks that make the last second
 BEAT = 0.0005  # seconds
 PR_SET_PDEATHSIG = 1
@@ -58,7 +59,7 @@ class Cgroups:
 
 class Host:
     def __init__(self, folder: Path):
-        self.folder, self.burns = folder, False
+        self.folder, self.burns, self.until = folder, False, 0.0
         self.seen: deque[tuple[float, float]] = deque(maxlen=WINDOW + 1)
 
     def look(self, now: float, used: float) -> bool | None:
@@ -66,7 +67,9 @@ class Host:
         self.seen.append((now, used))
         (began, before), (end, after) = self.seen[0], self.seen[-1]
         rate = (after - before) / (end - began) if end > began else 0.0
-        then = rate > (RESTS if self.burns else BURNS) and len(self.seen) > 1
+        if rate > (RESTS if self.burns else BURNS) and len(self.seen) > 1:
+            self.until = now + STAYS
+        then = now < self.until
         if then == self.burns:
             return None
         self.burns = then

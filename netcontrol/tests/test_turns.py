@@ -79,7 +79,20 @@ def test_who_burns_stands_behind_and_comes_back(machine):
     machine.looks({A: 0.15, B: 0.15}, 2, used)  # between the two bounds everybody stays where they are
     assert machine.idle(A) and not machine.idle(B)
     machine.looks({A: 0.05, B: 0.95}, 2, used)
+    assert machine.idle(A) and machine.idle(B), "it may be about to go on"
+    machine.looks({A: 0.05, B: 0.95}, turns.STAYS, used)
     assert not machine.idle(A) and machine.idle(B)
+
+
+def test_who_burns_by_fits_and_starts_stands_behind_meanwhile(machine):
+    machine.host(A)
+    used: dict[str, float] = {}
+    machine.looks({A: 0.9}, 1, used)
+    for _ in range(5):
+        machine.looks({A: 0.0}, 3, used)
+        assert machine.idle(A)
+        machine.looks({A: 0.9}, 0.5, used)
+        assert machine.idle(A)
 
 
 def test_who_does_not_burn_has_the_weight_of_what_carries_keys(machine):
@@ -90,7 +103,7 @@ def test_who_does_not_burn_has_the_weight_of_what_carries_keys(machine):
     assert machine.weight(A) == str(weight)
     machine.looks({A: 0.95}, 2, used)
     (machine.folder(A) / ("cpu.weight" if machine.two else "cpu.shares")).write_text("1024")  # as the kernel does
-    machine.looks({A: 0}, 2, used)
+    machine.looks({A: 0}, 2 + turns.STAYS, used)
     assert machine.weight(A) == str(weight)
 
 
@@ -101,7 +114,7 @@ def test_the_scheduler_looks_more_often_while_somebody_burns(machine):
     assert not any(machine.pulse)
     machine.looks({A: 0.95}, 2, used)
     assert machine.pulse[-1]
-    machine.looks({A: 0.0}, 2, used)
+    machine.looks({A: 0.0}, 2 + turns.STAYS, used)
     assert not machine.pulse[-1]
 
 
