@@ -42,7 +42,7 @@ class Lately:
     def __init__(self, seconds: float):
         self.seconds = seconds
         self.last: tuple[object, float] = (None, -seconds)
-        self.before = self.last
+        self.before: tuple[object, float] = self.last
 
     def did(self, who: object) -> None:
         if who != self.last[0]:
