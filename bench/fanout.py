@@ -15,7 +15,7 @@ PAUSE = (0.1, 0.3)  # seconds between two keys: five a second
 
 
 def bench() -> Iterator[Row]:
-    start(pool=2, PATCHBAY_CAPACITY=str(SHELLS))
+    start(pool=2, PATCHBAY_CAPACITY=str(SHELLS), PATCHBAY_HOST_DISK_MIB="128")
     with ExitStack() as stack:
         students = [stack.enter_context(guest()) for _ in range(SHELLS)]
         port = stack.enter_context(peer_server())
