@@ -91,10 +91,13 @@ class Pulse:
                 os.waitpid(self.beats.pop(), 0)
 
     def _beat(self, processor: int) -> int:
+        parent = os.getpid()
         if child := os.fork():
             return child
         try:
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:  # it ended before we had said that
+                os._exit(1)
             os.sched_setaffinity(0, {processor})
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
             while True:
