@@ -15,7 +15,7 @@ from bench import Row, percentile
 from bench.echo import typed
 from bench.lab import guest, start
 from bench.terminals import Ours, ours, run
-from labsite.soon import soon
+from netcontrol.agent.soon import NICE, soon
 from netcontrol.engine import cgroups, this_engine
 
 GOAL = 1.5
@@ -55,7 +55,7 @@ def bench() -> Iterator[Row]:
                 (host,) = this_engine().containers(neighbour.sandbox)
                 with watched(neighbour, "yes") if name == YES else unwatched(neighbour, ATTACKS[name]):
                     time.sleep(3)  # until it is in full swing
-                    with ThreadPoolExecutor(1, initializer=soon) as browser:
+                    with ThreadPoolExecutor(1, initializer=soon, initargs=(NICE,)) as browser:
                         found = browser.submit(run, beside(student, host)).result()
             for what in ("key", "Run"):
                 alone, with_it = found[what]

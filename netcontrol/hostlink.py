@@ -79,7 +79,8 @@ class HostLink:
         """Input, now or when the agent answers again."""
         if m["type"] in ("shell.input", "run"):
             typed.did(self.sandbox)
-            self.broke_off = time.monotonic() if BREAK in m.get("data", "") else self.broke_off
+            if BREAK in m.get("data", ""):
+                self.broke_off = time.monotonic()
         self.held.append((id, m))
         if self.link:
             self._send(self.link, id, m)

@@ -30,7 +30,7 @@ class Replay:
         self.drawn = dict(since)  # shell -> what was sent to the page; then comes what follows
         self.acks: dict[str, int] = {}  # shell -> what the page has drawn
         self.begun = asyncio.Event()  # from here on it is known what is news: what is asked now is answered to this page
-        self.news: dict[str, tuple[str, int]] = {}  # shell -> (boot, seq) behind which events are news
+        self.news: dict[str, tuple[str, int]] = {}  # shell -> (boot, seq) behind which errors are news
         self.heard: dict[tuple[str, str], None] = {}  # events of commands that the page has, oldest first
         self.seen: dict[str, tuple[str, int]] = {}  # shell -> (boot, seq) of the last event
         self.read_to: dict[str, int] = {}  # shell -> how far its log was read; behind `drawn` while the log repeats what the page has
@@ -119,8 +119,6 @@ class Replay:
     async def _event(self, m: dict[str, Any], after: dict[str, str], replay: bool) -> None:
         kind, shell = m["type"], m.get("shell", "")
         boot, seq, again = m.pop("boot", None), m.pop("seq", 0), m.pop("again", False) or replay
-        begun, before = self.news.get(shell, (boot, 0))
-        news = not replay or not boot or (boot == begun and seq > before)  # what no agent numbers is read from the end on
         if boot:
             known = self.seen.get(shell)
             if known and known[0] == boot and seq <= known[1]:
@@ -130,7 +128,8 @@ class Replay:
             case "shell.known":
                 after.setdefault(shell, "0-0")
             case "error":
-                if news:
+                begun, before = self.news.get(shell, (boot, 0))
+                if not replay or not boot or (boot == begun and seq > before):  # what no agent numbers is read from the end on
                     await self.tell(messages.error(m["code"], shell=shell, block=m["block"]))
                 return
             case "shell.opened":

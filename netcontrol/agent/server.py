@@ -17,7 +17,7 @@ from .limits import MAX_CHUNK, MAX_CONNECTIONS, MAX_EXECUTIONS, MAX_NAME, MAX_SH
 from .observer import Watch
 from .protocol import BadFrame, Frames, message, output, parse_message
 from .shells import Shell
-from .turn import come_soon
+from .soon import soon
 
 FLUSH = 0.004  # seconds between two frames of one shell's output
 LONELY = 30.0  # seconds without a worker after which viewers no longer hold back a program
@@ -404,7 +404,7 @@ def listen(arguments: list[str]) -> socket.socket:
 
 def main(arguments: list[str]) -> None:
     os.umask(0o022)
-    come_soon()
+    soon()
     listener = listen(arguments)
     try:
         os.chdir(os.environ.get("HOME", "/root"))

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from netcontrol.engine import cgroups
 from netcontrol.engine.errors import EngineError
 
 OWNER = "patchbay"  # the system user whose subordinate ids the hosts' users are mapped to
@@ -78,7 +79,7 @@ def detect(root: Path = Path("/")) -> Machine:
     apparmor = root / "sys/module/apparmor/parameters/enabled"
     meminfo = (root / "proc/meminfo").read_text()
     return Machine(
-        cgroup=2 if (root / "sys/fs/cgroup/cgroup.controllers").exists() else 1,
+        cgroup=2 if cgroups.two(root / "sys/fs/cgroup") else 1,
         apparmor=apparmor.exists() and apparmor.read_text().strip() == "Y",
         memory_mib=int(meminfo.split("MemTotal:")[1].split()[0]) // 1024,
         mapped_root=subordinate_id((root / "etc/subuid").read_text() if (root / "etc/subuid").exists() else ""),
@@ -105,7 +106,7 @@ def top_of_cgroups(root: Path = Path("/")) -> dict[str, object]:
 
     Drivers as Docker would choose them: systemd's where systemd has the one tree of version 2.
     """
-    systemd = (root / "sys/fs/cgroup/cgroup.controllers").exists() and (root / "run/systemd/system").is_dir()
+    systemd = cgroups.two(root / "sys/fs/cgroup") and (root / "run/systemd/system").is_dir()
     driver, top = ("systemd", "-.slice") if systemd else ("cgroupfs", "/")
     return {"exec-opts": [f"native.cgroupdriver={driver}"], "cgroup-parent": top}
 

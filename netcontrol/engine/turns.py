@@ -2,7 +2,7 @@
 
 A cgroup that is `cpu.idle` (Linux 5.15) runs when none beside it wants to: a key in another host takes its processor at once, instead of waiting for the
 end of its slice. Hosts are at the top of the cgroups, so the lab's own processes and the kernel's threads, which carry that key, take it as well. A host is idle when it used more than BURNS of a processor in the
-last second, and for a while after that; not while it boots, when it has no limit yet. One that is not has the weight of what carries keys (labsite/soon.py).
+last second, and for a while after that; not while it boots, when it has no limit yet. One that is not has the weight of what carries keys (agent/soon.py).
 
 Idle is not last: it is owed a turn now and then, for a microsecond, and keeps it until the scheduler looks again, which is up to 4 ms later. So while
 a host is idle the scheduler looks more often (Pulse). A program of its own, with the standard library only; it ends hosts' privileges, never hosts. Must not know Docker, sandboxes, students.
@@ -77,7 +77,7 @@ class Host:
 
 
 class Pulse:
-    """A process for each processor that comes before all others and sleeps again at once, so that whose turn it is is asked anew. About a hundredth of each."""
+    """A process for each processor that comes before all others and sleeps again at once, so that whose turn it is is asked anew. It takes about a twentieth of each."""
 
     def __init__(self) -> None:
         self.beats: list[int] = []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from labsite import soon
+from netcontrol.agent import soon
 from netcontrol.engine import turns
 from netcontrol.engine.turns import Cgroups, Host, Turns
 
@@ -98,7 +98,7 @@ def test_who_burns_by_fits_and_starts_stands_behind_meanwhile(machine):
 def test_who_does_not_burn_has_the_weight_of_what_carries_keys(machine):
     machine.host(A)
     used: dict[str, float] = {}
-    weight = {1: 9548, 2: 932}[1 + machine.two]  # of sched_prio_to_weight[10], and of that in hundredths of nice 0
+    weight = 932 if machine.two else 9548  # sched_prio_to_weight of nice -10; on version 2 in hundredths of nice 0
     machine.looks({A: 0}, 0.25, used)
     assert machine.weight(A) == str(weight)
     machine.looks({A: 0.95}, 2, used)

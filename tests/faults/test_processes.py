@@ -65,18 +65,24 @@ def test_worker_killed_in_the_middle_of_output(student):
     assert lines == [f"line {n}" for n in range(1, 3001)]
 
 
-@unhurt
-def test_worker_killed_while_it_boots(lab, guests):
-    """Who waits for that boot keeps their place, is told, and is served by the next worker; nothing of the first try stays."""
+@pytest.fixture
+def booting(guests):
+    """A guest whose lab is being booted."""
     guest = guests(TWO_HOSTS)
     guest.start()
     guest.dial()
     next_state(guest, "booting", 60)
+    return guest
+
+
+@unhurt
+def test_worker_killed_while_it_boots(lab, booting):
+    """Who waits for that boot keeps their place, is told, and is served by the next worker; nothing of the first try stays."""
     worker, before = pid("worker"), {process for process in processes.leftovers() if parent(process) != 1}
     os.kill(worker, signal.SIGKILL)
     lab.until(lambda: pid("worker") not in (0, worker), 20, "another worker")
-    assert len(guest.lab(90)["hosts"]) == 2
-    alive = {pk.hex[:12] for pk in (guest.sandbox,)}
+    assert len(booting.lab(90)["hosts"]) == 2
+    alive = {pk.hex[:12] for pk in (booting.sandbox,)}
     lab.until(lambda: {c["Labels"]["patchbay.sandbox"].replace("-", "")[:12] for c in this_engine().api.containers(all=True) if c["Labels"]["patchbay.host"] == "client"} == alive, 90, "the end of the first try")
     lab.until(lambda: not [child for child in before & set(processes.leftovers()) if parent(child) == 1], 30, "the end of the killed worker's own processes")
 
@@ -89,16 +95,12 @@ def parent(process: int) -> int:
 
 
 @unhurt
-def test_redis_killed_while_a_worker_boots(lab, guests):
+def test_redis_killed_while_a_worker_boots(lab, booting):
     """The worker that it was ordered from goes on, or ends and is started again; who waits for that boot is served."""
-    guest = guests(TWO_HOSTS)
-    guest.start()
-    guest.dial()
-    next_state(guest, "booting", 60)
     os.kill(pid("redis"), signal.SIGKILL)
     lab.until(lambda: json.loads(lab("status", "--json").stdout)["healthy"], 60, "health")
-    guest.dial()
-    assert len(guest.lab(90)["hosts"]) == 2
+    booting.dial()
+    assert len(booting.lab(90)["hosts"]) == 2
 
 
 @unhurt

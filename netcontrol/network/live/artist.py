@@ -113,7 +113,7 @@ def packed(value: object) -> bytes:
 def main() -> None:
     """Draw what is asked for at our end of the line, until the other end is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # not the worker's own right (labsite/soon.py), which it inherits
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # not the worker's own right (agent/soon.py), which it inherits
     os.setpriority(os.PRIO_PROCESS, 0, NICE)
     resource.setrlimit(resource.RLIMIT_AS, (MAX_ARTIST, MAX_ARTIST))
     with suppress(OSError), socket.socket(fileno=0) as line, line.makefile("rwb") as file:
