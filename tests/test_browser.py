@@ -1,10 +1,9 @@
 """Chromium drives the page, on the real lab: start as a guest, type by hand, reload, lose the worker. A lesson is walked in test_lesson_page.py."""
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from labsite import processes
 
-from .browsing import start, text, type_command, until
+from .browsing import axe, start, text, type_command, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
@@ -62,11 +61,9 @@ def test_nothing_is_out_of_reach(page, scheme, size):
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": size[0], "height": size[1]})
     page.goto("/")
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    axe(page)
     start(page)
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    axe(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
 
 

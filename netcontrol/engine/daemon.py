@@ -97,8 +97,14 @@ class Daemon:
 
     def unmount(self) -> None:
         """Only after the engine has ended. With what an engine that was killed left mounted below, and its containers' network namespaces."""
-        if is_mount(self.data):
-            run("umount", "-R", str(self.data), timeout=60)
+        until = time.monotonic() + 10
+        while is_mount(self.data):
+            try:
+                run("umount", "-R", str(self.data), timeout=60)
+            except EngineError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.1)  # the disk of a host that has just ended: the kernel lets go of it a moment later
         for namespace in (self.run / "engine" / "netns").glob("*"):
             if is_mount(namespace):
                 run("umount", str(namespace))

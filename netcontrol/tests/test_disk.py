@@ -1,6 +1,9 @@
 """The disks of hosts, on this machine's own loop devices."""
 import os
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -35,6 +38,43 @@ def test_a_full_disk_is_full_for_its_host_alone(disks):
     assert disks.existing() == {"a-lab", "b-lab"}
     assert 12 <= fill(disks.folder / "a-lab/big") < 16 and disks.used_mib("a-lab") >= 12
     assert 12 <= fill(disks.folder / "b-lab/big") < 16
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from netcontrol.engine import disk
+folder, steps, run = Path(sys.argv[1]), int(sys.argv[2]), disk.run
+def step(*argv, **how):
+    global steps
+    if not steps:
+        os.kill(os.getpid(), signal.SIGKILL)
+    steps -= 1
+    return run(*argv, **how)
+disk.run = step
+disk.Disks(folder, 16, reserve_mib=0).make("a-lab")
+"""
+
+
+def test_killed_at_any_step_it_leaves_nothing(disks):
+    """No loop device, above all: it would keep the engine's data busy for ever."""
+    ended, steps = -9, 0
+    while ended == -9:
+        ended = subprocess.run([sys.executable, "-c", KILLED, disks.folder, str(steps)], timeout=30).returncode
+        if ended == 0:
+            assert list(held(disks.folder))  # the control: this is where one would be seen
+        disks.remove("a-lab")
+        assert not disks.existing() and not list(held(disks.folder)), f"after {steps} steps"
+        steps += 1
+    assert ended == 0 and steps > 3
+
+
+def held(folder: Path) -> Iterator[Path]:
+    """Loop devices of its files, removed ones included."""
+    for device in Path("/sys/block").glob("loop*"):
+        with suppress(OSError):
+            if (device / "loop/backing_file").read_text().startswith(str(folder)):
+                yield device
 
 
 def test_empty_files_are_bounded_too(disks):
