@@ -7,7 +7,7 @@ from django.db import OperationalError
 from lessons.models import Student
 from netcontrol import attach, orders, pool, tasks, why
 from netcontrol.models import Machine, Sandbox
-from netcontrol.tests.agent_fixtures import make_sandbox
+from netcontrol.tests.agent_fixtures import make_sandbox, until
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ async def test_a_host_that_does_not_answer_is_said_and_looked_after(lab, page, o
     _, sandbox, agent = lab
     agent.stop()
     assert (await page.get("sandbox.state", silent=["lab"]))["worker"] == "up"
-    assert ("netcontrol.tasks.look_after", str(sandbox.pk)) in ordered
+    await until(lambda: ("netcontrol.tasks.look_after", str(sandbox.pk)) in ordered)
     agent.start()
     await page.get("sandbox.state", silent=[])
 
