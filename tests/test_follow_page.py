@@ -129,6 +129,15 @@ def test_a_prediction_is_tried_and_its_reason_followed(page):
     clean(page)
 
 
+def found(page, check) -> str:
+    """What is said of this check. A host that is too busy to be asked in time is Not known: then one asks again, as a student would."""
+    state = (check.get_attribute("class") or "-").split()[0]
+    if state == "unknown":
+        press(page, "Enter")
+        page.wait_for_timeout(1000)  # the page shows that it asks
+    return state
+
+
 def test_a_check_on_a_prediction(page):
     begin(page, "network-modes", 5)
     do(page, "docker restart -t 1 side")
@@ -138,12 +147,12 @@ def test_a_check_on_a_prediction(page):
     press(page, WRONG)
     assert "tried from each to each" in check.locator("[data-filled]").inner_text()
     press(page, "Tab Enter")
-    until(page, lambda: "failed" in (check.get_attribute("class") or ""), 20, "that it is not so")
+    until(page, lambda: found(page, check) == "failed", 40, "that it is not so")
     assert [cell.get_attribute("aria-label") for cell in check.locator(".cell.wrong").all()] == [f"sealed to {name}: you said yes, and it is not so" for name in ("direct", "web", "side")]
     clean(page)
     press(page, "Shift+Tab n ← n ← n")
     assert not check.locator(".cell.wrong").count(), "what is said anew is not yet wrong"
     press(page, "Tab Enter")
-    until(page, lambda: "passed" in (check.get_attribute("class") or ""), 20, "that it is so")
+    until(page, lambda: found(page, check) == "passed", 40, "that it is so")
     assert check.locator("form").is_hidden()
     clean(page)
