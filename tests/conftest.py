@@ -14,6 +14,7 @@ from labsite import processes
 from labsite.client import Guest
 from netcontrol.engine import this_daemon, this_engine
 from netcontrol.models import Sandbox
+from netcontrol.tests import loops
 
 from .browsing import CHROMIUM, WITHOUT_GPU, end_lab
 
@@ -57,22 +58,13 @@ def lab(django_db_blocker) -> Iterator[Lab]:
         nothing_is_left(this)
     down = this("down")
     assert down.returncode == 0, down.stdout + down.stderr
-    this.until(lambda: not loops(), 10, f"the end of {loops()}")  # the kernel's, after the last user's
+    this.until(lambda: not loops.held(settings.RUN, settings.VAR), 10, "the end of the loop devices")  # the kernel's, after the last user's
     assert mounts() == [] and this_engine().wires.existing() == set() and processes.leftovers() == [], "down left something"
 
 
 def mounts() -> list[str]:
     """What the lab has mounted."""
     return [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines() if line.split()[1].startswith(f"{settings.RUN}/")]
-
-
-def loops() -> list[str]:
-    """The files of the lab that a loop device holds, removed ones, too."""
-    files = []
-    for device in Path("/sys/block").glob("loop*"):
-        with suppress(OSError):  # it holds none
-            files.append((device / "loop/backing_file").read_text().strip())
-    return [file for file in files if file.startswith((f"{settings.RUN}/", f"{settings.VAR}/"))]
 
 
 def unknown() -> list[str]:

@@ -133,8 +133,8 @@ def found(page, check) -> str:
     """What is said of this check. A host that is too busy to be asked in time is Not known: then one asks again, as a student would."""
     state = (check.get_attribute("class") or "-").split()[0]
     if state == "unknown":
-        press(page, "Enter")
-        page.wait_for_timeout(1000)  # the page shows that it asks
+        with page.expect_response("**/check"):
+            press(page, "Enter")
     return state
 
 

@@ -2,8 +2,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ from netcontrol.engine import cgroups, disk
 from netcontrol.engine.disk import Disks
 from netcontrol.engine.errors import EngineError
 from netcontrol.engine.machine import is_mount
+from netcontrol.tests.loops import held
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not disk.possible(), reason="loop devices need root, and a machine that has them")
 
@@ -62,19 +61,11 @@ def test_killed_at_any_step_it_leaves_nothing(disks):
     while ended == -9:
         ended = subprocess.run([sys.executable, "-c", KILLED, disks.folder, str(steps)], timeout=30).returncode
         if ended == 0:
-            assert list(held(disks.folder))  # the control: this is where one would be seen
+            assert held(disks.folder)  # the control: this is where one would be seen
         disks.remove("a-lab")
-        assert not disks.existing() and not list(held(disks.folder)), f"after {steps} steps"
+        assert not disks.existing() and not held(disks.folder), f"after {steps} steps"
         steps += 1
     assert ended == 0 and steps > 3
-
-
-def held(folder: Path) -> Iterator[Path]:
-    """Loop devices of its files, removed ones included."""
-    for device in Path("/sys/block").glob("loop*"):
-        with suppress(OSError):
-            if (device / "loop/backing_file").read_text().startswith(str(folder)):
-                yield device
 
 
 def test_empty_files_are_bounded_too(disks):
